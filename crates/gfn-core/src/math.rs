@@ -1,0 +1,86 @@
+//! Sums and normalisations in log space, in f64.
+
+/// `log Σ exp(x_i)` (natural log), accurate for any finite offsets; `-inf` for an empty or all `-inf` slice.
+pub fn log_sum_exp(values: &[f64]) -> f64 {
+    let largest = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    if largest == f64::NEG_INFINITY || largest == f64::INFINITY || largest.is_nan() {
+        return largest;
+    }
+    largest + values.iter().map(|v| (v - largest).exp()).sum::<f64>().ln()
+}
+
+/// Replaces logits by log-probabilities: `x_i ← x_i − log Σ_j exp(x_j)`.
+///
+/// Legal actions only are in the slice, so nothing is masked here: an illegal action has no entry at all.
+pub fn log_softmax_in_place(logits: &mut [f64]) {
+    let normaliser = log_sum_exp(logits);
+    for value in logits {
+        *value -= normaliser;
+    }
+}
+
+/// Adds to `gradient` the derivative with respect to the logits of `Σ_k g_k log p_{a_k}`, where `total = Σ_k g_k`
+/// and the direct terms `g_k` have been added to `gradient[a_k]` by the caller: subtracts `total · p`.
+pub fn subtract_softmax_term(gradient: &mut [f64], log_probabilities: &[f64], total: f64) {
+    if total == 0.0 {
+        return;
+    }
+    for (slot, log_probability) in gradient.iter_mut().zip(log_probabilities) {
+        *slot -= total * log_probability.exp();
+    }
+}
+
+/// Normalised probabilities of unnormalised log-weights.
+pub fn normalise_log_weights(log_weights: &[f64]) -> Vec<f64> {
+    let normaliser = log_sum_exp(log_weights);
+    log_weights.iter().map(|w| (w - normaliser).exp()).collect()
+}
+
+/// Mean and standard deviation (divisor n − 1; 0 for fewer than two values).
+pub fn mean_and_deviation(values: &[f64]) -> (f64, f64) {
+    let n = values.len() as f64;
+    if values.is_empty() {
+        return (0.0, 0.0);
+    }
+    let mean = values.iter().sum::<f64>() / n;
+    if values.len() < 2 {
+        return (mean, 0.0);
+    }
+    let squares: f64 = values.iter().map(|v| (v - mean) * (v - mean)).sum();
+    (mean, (squares / (n - 1.0)).sqrt())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn log_sum_exp_survives_large_offsets_and_empty_input() {
+        assert!((log_sum_exp(&[-1e4, -1e4]) - (-1e4 + 2f64.ln())).abs() < 1e-12);
+        assert_eq!(log_sum_exp(&[]), f64::NEG_INFINITY);
+        assert_eq!(log_sum_exp(&[f64::NEG_INFINITY, f64::NEG_INFINITY]), f64::NEG_INFINITY);
+        assert_eq!(log_sum_exp(&[f64::NEG_INFINITY, 3.0]), 3.0);
+    }
+
+    #[test]
+    fn softmax_derivative_agrees_with_central_differences() {
+        let logits = [0.3, -1.2, 2.0, 0.7];
+        let weights = [0.5, 0.0, -1.5, 2.5];
+        let value = |x: &[f64]| {
+            let mut p = x.to_vec();
+            log_softmax_in_place(&mut p);
+            p.iter().zip(&weights).map(|(p, w)| p * w).sum::<f64>()
+        };
+        let mut log_p = logits.to_vec();
+        log_softmax_in_place(&mut log_p);
+        let mut gradient = weights.to_vec();
+        subtract_softmax_term(&mut gradient, &log_p, weights.iter().sum());
+        for i in 0..4 {
+            let (mut up, mut down) = (logits, logits);
+            up[i] += 1e-6;
+            down[i] -= 1e-6;
+            let numeric = (value(&up) - value(&down)) / 2e-6;
+            assert!((numeric - gradient[i]).abs() < 1e-8, "{i}: {numeric} against {}", gradient[i]);
+        }
+    }
+}

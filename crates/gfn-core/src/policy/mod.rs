@@ -1,0 +1,112 @@
+//! The seam between science and networks: a policy answers *forward* and *pull this gradient of the logits back*.
+
+mod backend;
+mod mlp;
+mod residual;
+mod set_encoder;
+mod spec;
+mod tabular;
+mod uniform;
+
+pub use mlp::Mlp;
+pub use residual::{BaseLogits, Residual};
+pub use set_encoder::SetEncoder;
+pub use spec::{Activation, MlpSettings, PolicyKind, PolicySpec, SetEncoderSettings};
+pub use tabular::Tabular;
+pub use uniform::Uniform;
+
+use crate::encoding::{Needs, StateBatch};
+use crate::math::log_softmax_in_place;
+
+/// What a policy says about a batch of states, or the gradient of a loss with respect to it.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Output {
+    /// Logits of the legal forward actions, aligned with [`StateBatch::forward`].
+    pub forward: Vec<f64>,
+    /// Logits of the legal backward actions, aligned with [`StateBatch::backward`]; empty where p_B is fixed.
+    pub backward: Vec<f64>,
+    /// log F(s) of each state; empty where no loss asks for flows.
+    pub log_flow: Vec<f64>,
+}
+
+impl Output {
+    /// Zeros of the same shape.
+    pub fn zeros_like(&self) -> Output {
+        Output {
+            forward: vec![0.0; self.forward.len()],
+            backward: vec![0.0; self.backward.len()],
+            log_flow: vec![0.0; self.log_flow.len()],
+        }
+    }
+}
+
+/// Log-probabilities (natural logs) of the legal actions of a batch of states.
+#[derive(Debug, Clone)]
+pub struct LogProbabilities {
+    /// log p_F, aligned with [`StateBatch::forward`].
+    pub forward: Vec<f64>,
+    /// log p_B, aligned with [`StateBatch::backward`]; the environment's fixed one where none is learned.
+    pub backward: Vec<f64>,
+}
+
+impl LogProbabilities {
+    /// Softmax over the legal actions of each state.
+    pub fn new(batch: &StateBatch, output: &Output) -> Self {
+        let mut forward = output.forward.clone();
+        normalise_rows(&mut forward, &batch.forward_offsets);
+        let backward = if output.backward.is_empty() {
+            batch.fixed_log_backward.clone()
+        } else {
+            let mut backward = output.backward.clone();
+            normalise_rows(&mut backward, &batch.backward_offsets);
+            backward
+        };
+        LogProbabilities { forward, backward }
+    }
+}
+
+fn normalise_rows(values: &mut [f64], offsets: &[usize]) {
+    for window in offsets.windows(2) {
+        log_softmax_in_place(&mut values[window[0]..window[1]]);
+    }
+}
+
+/// A named array of numbers of a policy, as it is written to files.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NamedTensor {
+    /// Name, unique in the policy.
+    pub name: String,
+    /// Shape.
+    pub shape: Vec<usize>,
+    /// Values in row-major order.
+    pub values: Vec<f32>,
+}
+
+/// A policy: logits of the legal actions for a batch of encoded states.
+pub trait Policy: Send + Sync {
+    /// What the policy is, enough to build it again.
+    fn spec(&self) -> &PolicySpec;
+    /// What it reads besides features and legal actions.
+    fn needs(&self) -> Needs;
+    /// Logits for every state of the batch.
+    fn forward(&self, batch: &StateBatch) -> Output;
+    /// All parameters, in a fixed order.
+    fn tensors(&self) -> Vec<NamedTensor>;
+}
+
+/// Turns the gradient with respect to the [`Output`] into one gradient per parameter tensor.
+pub type PullBack<'a> = Box<dyn FnOnce(&Output) -> Vec<Vec<f32>> + 'a>;
+
+/// A policy that can be trained.
+pub trait TrainablePolicy: Policy {
+    /// Makes room for states never seen before (tables only).
+    fn prepare(&mut self, _batch: &StateBatch) {}
+    /// [`Policy::forward`], with the way back.
+    fn record<'a>(&'a self, batch: &'a StateBatch) -> (Output, PullBack<'a>);
+    /// The parameters, in the order of [`Policy::tensors`]; [`TrainablePolicy::parameters_changed`] follows a write.
+    fn parameters_mut(&mut self) -> Vec<&mut Vec<f32>>;
+    /// Tells the policy that its parameters were written to.
+    fn parameters_changed(&mut self) {}
+    /// The same policy, to read from.
+    fn as_policy(&self) -> &dyn Policy;
+}

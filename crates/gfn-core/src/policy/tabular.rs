@@ -1,0 +1,155 @@
+//! One free logit per state and action: the policy of tests and of small exact work.
+
+use rustc_hash::FxHashMap;
+
+use super::spec::check_finite;
+use super::{NamedTensor, Output, Policy, PolicySpec, PullBack, TrainablePolicy};
+use crate::encoding::{Needs, StateBatch};
+use crate::error::{Error, Place, Result};
+
+/// A table with a row of logits per state, made when the state is first seen; unseen states have zero logits.
+#[derive(Debug, Clone)]
+pub struct Tabular {
+    spec: PolicySpec,
+    row_of: FxHashMap<u128, usize>,
+    fingerprints: Vec<u128>,
+    values: Vec<f32>,
+}
+
+impl Tabular {
+    /// An empty table.
+    pub fn new(spec: PolicySpec) -> Self {
+        Tabular { spec, row_of: FxHashMap::default(), fingerprints: Vec::new(), values: Vec::new() }
+    }
+
+    /// The table of a file: fingerprints (as four 32-bit words each, in the bits of f32) and logits.
+    pub(super) fn restore(spec: PolicySpec, mut tensors: FxHashMap<String, NamedTensor>) -> Result<Self> {
+        let mut take = |name: &str| {
+            tensors.remove(name).ok_or_else(|| {
+                Error::input(
+                    Place::item(format!("tensor {name}")),
+                    "this tensor",
+                    "none of that name",
+                    "use a file of this version",
+                )
+            })
+        };
+        let (keys, logits) = (take("state_bits")?, take("logits")?);
+        check_finite(&logits)?;
+        let width = spec.n_outputs();
+        if keys.values.len() % 8 != 0 || logits.values.len() != keys.values.len() / 8 * width {
+            return Err(Error::input(
+                Place::item("tensor logits"),
+                format!("{width} logits per state"),
+                format!("{} logits and {} key words", logits.values.len(), keys.values.len()),
+                "the file is damaged",
+            ));
+        }
+        let mut table = Tabular::new(spec);
+        for words in keys.values.chunks(8) {
+            let key = words.iter().rev().fold(0u128, |key, &word| (key << 16) | u128::from(word as u16));
+            table.row_of.insert(key, table.fingerprints.len());
+            table.fingerprints.push(key);
+        }
+        table.values = logits.values;
+        Ok(table)
+    }
+
+    fn output(&self, batch: &StateBatch) -> Output {
+        let n_forward = self.spec.env.n_forward_outputs();
+        let width = self.spec.n_outputs();
+        let mut output = Output::default();
+        for row in 0..batch.rows {
+            let values = self
+                .row_of
+                .get(&batch.fingerprints[row])
+                .map_or(&[][..], |&index| &self.values[index * width..(index + 1) * width]);
+            let read = |index: usize| values.get(index).map_or(0.0, |&v| f64::from(v));
+            output.forward.extend(batch.forward_of(row).iter().map(|&action| read(action as usize)));
+            if self.spec.learned_backward {
+                output.backward.extend(batch.backward_of(row).iter().map(|&a| read(n_forward + a as usize)));
+            }
+            if self.spec.flow {
+                output.log_flow.push(read(width - 1));
+            }
+        }
+        output
+    }
+}
+
+impl Policy for Tabular {
+    fn spec(&self) -> &PolicySpec {
+        &self.spec
+    }
+
+    fn needs(&self) -> Needs {
+        Needs::default()
+    }
+
+    fn forward(&self, batch: &StateBatch) -> Output {
+        self.output(batch)
+    }
+
+    fn tensors(&self) -> Vec<NamedTensor> {
+        // Sixteen bits per number: small integers are exact in f32 and survive any tool.
+        let words = |key: u128| (0..8).map(move |i| ((key >> (16 * i)) & 0xffff) as f32);
+        let rows = self.fingerprints.len();
+        vec![
+            NamedTensor {
+                name: "logits".into(),
+                shape: vec![rows, self.spec.n_outputs()],
+                values: self.values.clone(),
+            },
+            NamedTensor {
+                name: "state_bits".into(),
+                shape: vec![rows, 8],
+                values: self.fingerprints.iter().flat_map(|&key| words(key)).collect(),
+            },
+        ]
+    }
+}
+
+impl TrainablePolicy for Tabular {
+    fn prepare(&mut self, batch: &StateBatch) {
+        for &key in &batch.fingerprints {
+            let next = self.fingerprints.len();
+            if *self.row_of.entry(key).or_insert(next) == next {
+                self.fingerprints.push(key);
+            }
+        }
+        self.values.resize(self.fingerprints.len() * self.spec.n_outputs(), 0.0);
+    }
+
+    fn record<'a>(&'a self, batch: &'a StateBatch) -> (Output, PullBack<'a>) {
+        let pull_back = move |gradient: &Output| {
+            let n_forward = self.spec.env.n_forward_outputs();
+            let width = self.spec.n_outputs();
+            let mut values = vec![0.0f32; self.values.len()];
+            for row in 0..batch.rows {
+                let start = self.row_of[&batch.fingerprints[row]] * width;
+                for position in batch.forward_offsets[row]..batch.forward_offsets[row + 1] {
+                    values[start + batch.forward[position] as usize] += gradient.forward[position] as f32;
+                }
+                if self.spec.learned_backward {
+                    for position in batch.backward_offsets[row]..batch.backward_offsets[row + 1] {
+                        values[start + n_forward + batch.backward[position] as usize] +=
+                            gradient.backward[position] as f32;
+                    }
+                }
+                if self.spec.flow {
+                    values[start + width - 1] += gradient.log_flow[row] as f32;
+                }
+            }
+            vec![values]
+        };
+        (self.output(batch), Box::new(pull_back))
+    }
+
+    fn parameters_mut(&mut self) -> Vec<&mut Vec<f32>> {
+        vec![&mut self.values]
+    }
+
+    fn as_policy(&self) -> &dyn Policy {
+        self
+    }
+}
