@@ -126,7 +126,12 @@ impl PolicySpec {
         for (target, expected) in policy.parameters_mut().into_iter().zip(&expected) {
             let place = Place::item(format!("tensor {}", expected.name));
             let Some(found) = tensors.remove(&expected.name) else {
-                return Err(Error::input(place, "this tensor", "none of that name", "use a file of this version"));
+                return Err(Error::input(
+                    place,
+                    "this tensor",
+                    "none of that name",
+                    "use a file of this version",
+                ));
             };
             if found.shape != expected.shape {
                 return Err(Error::input(

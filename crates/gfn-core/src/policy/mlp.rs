@@ -1,0 +1,272 @@
+//! A multilayer perceptron on the active features of a state, with optional linear path, pooled outputs and table.
+
+use super::backend::{Network, random_weights};
+use super::{MlpSettings, NamedTensor, Output, Policy, PolicySpec, PullBack, TrainablePolicy};
+use crate::encoding::{Needs, StateBatch};
+use crate::error::{Error, Result};
+use crate::random::stream;
+
+/// Features are binary and few are active, so the first layer is a sum of weight rows, not a matrix product.
+///
+/// logit(a | s) = mean of the outputs named for a  (+ linear path)  (+ Σ table[key])  (+ log p_B(s | s'))
+#[derive(Debug, Clone)]
+pub struct Mlp {
+    spec: PolicySpec,
+    settings: MlpSettings,
+    /// n_features × hidden[0], and hidden[0] biases.
+    first_weights: Vec<f32>,
+    first_bias: Vec<f32>,
+    network: Network,
+    /// n_features × n_outputs, or empty.
+    linear_path: Vec<f32>,
+    /// 2^bits numbers, or empty.
+    table: Vec<f32>,
+}
+
+impl Mlp {
+    /// A freshly initialised network; hidden layers after He et al. (2015).
+    pub fn new(spec: PolicySpec, settings: MlpSettings, seed: u64) -> Result<Self> {
+        if settings.hidden.is_empty() || settings.hidden.contains(&0) {
+            return Err(Error::usage(
+                "hidden",
+                "at least one hidden layer of at least one unit",
+                format!("{:?}", settings.hidden),
+                "give widths such as [128, 128]",
+            ));
+        }
+        if settings.table_bits.is_some_and(|bits| !(4..=24).contains(&bits)) {
+            return Err(Error::usage(
+                "table_bits",
+                "4 to 24",
+                format!("{:?}", settings.table_bits),
+                "the table has 2^bits numbers",
+            ));
+        }
+        let mut rng = stream(seed, "mlp-initialisation", 0);
+        let n_features = spec.env.n_features();
+        let hidden = settings.hidden[0];
+        // A few dozen of many binary features are active at a time: fan-in is what is active, about the square root.
+        let fan_in = (n_features as f64).sqrt().ceil() as usize;
+        let mut widths = settings.hidden.clone();
+        widths.push(spec.n_outputs());
+        Ok(Mlp {
+            first_weights: random_weights(fan_in, n_features * hidden, std::f64::consts::SQRT_2, &mut rng),
+            first_bias: vec![0.0; hidden],
+            network: Network::new(&widths, settings.activation, settings.output_scale, &mut rng),
+            linear_path: if settings.linear_path {
+                vec![0.0; n_features * spec.n_outputs()]
+            } else {
+                Vec::new()
+            },
+            table: settings.table_bits.map_or_else(Vec::new, |bits| vec![0.0; 1 << bits]),
+            spec,
+            settings,
+        })
+    }
+
+    fn hidden_input(&self, batch: &StateBatch) -> Vec<f32> {
+        let width = self.first_bias.len();
+        let mut input = vec![0.0; batch.rows * width];
+        for (row, target) in input.chunks_exact_mut(width).enumerate() {
+            target.copy_from_slice(&self.first_bias);
+            sum_rows(target, &self.first_weights, batch.features_of(row));
+        }
+        input
+    }
+
+    fn output(&self, batch: &StateBatch, mut raw: Vec<f32>) -> Output {
+        let n_outputs = self.spec.n_outputs();
+        let n_forward = self.spec.env.n_forward_outputs();
+        if !self.linear_path.is_empty() {
+            for (row, target) in raw.chunks_exact_mut(n_outputs).enumerate() {
+                sum_rows(target, &self.linear_path, batch.features_of(row));
+            }
+        }
+        let mut output = Output::default();
+        output.forward.reserve(batch.forward.len());
+        for (row, raw) in raw.chunks_exact(n_outputs).enumerate() {
+            for position in batch.forward_offsets[row]..batch.forward_offsets[row + 1] {
+                let mut logit = if self.settings.pooled {
+                    let outputs = pooled_outputs(batch, position);
+                    outputs.iter().map(|&o| f64::from(raw[o as usize])).sum::<f64>() / outputs.len() as f64
+                } else {
+                    f64::from(raw[batch.forward[position] as usize])
+                };
+                if self.settings.backward_start {
+                    logit += batch.log_backward_after[position];
+                }
+                for slot in self.table_slots(batch, position) {
+                    logit += f64::from(self.table[slot]);
+                }
+                output.forward.push(logit);
+            }
+            if self.spec.learned_backward {
+                let logits = batch.backward_of(row).iter().map(|&a| f64::from(raw[n_forward + a as usize]));
+                output.backward.extend(logits);
+            }
+            if self.spec.flow {
+                output.log_flow.push(f64::from(raw[n_outputs - 1]));
+            }
+        }
+        output
+    }
+
+    /// Table entries of the legal action at `position`; none for the stop action or without a table.
+    fn table_slots<'a>(&'a self, batch: &'a StateBatch, position: usize) -> impl Iterator<Item = usize> + 'a {
+        let stop = self.spec.env.stop_action() == Some(batch.forward[position]);
+        let n_keys = if self.table.is_empty() || stop { 0 } else { batch.n_keys };
+        let start = position * batch.n_keys;
+        let mask = self.table.len().wrapping_sub(1) as u64;
+        batch.keys[start.min(batch.keys.len())..]
+            .iter()
+            .take(n_keys)
+            .map(move |key| (spread(*key) & mask) as usize)
+    }
+
+    /// The gradient with respect to the raw outputs and the table.
+    fn raw_gradient(&self, batch: &StateBatch, gradient: &Output) -> (Vec<f32>, Vec<f32>) {
+        let n_outputs = self.spec.n_outputs();
+        let n_forward = self.spec.env.n_forward_outputs();
+        let mut raw = vec![0.0f32; batch.rows * n_outputs];
+        let mut table = vec![0.0f32; self.table.len()];
+        for (row, raw) in raw.chunks_exact_mut(n_outputs).enumerate() {
+            for position in batch.forward_offsets[row]..batch.forward_offsets[row + 1] {
+                let slope = gradient.forward[position] as f32;
+                if self.settings.pooled {
+                    let outputs = pooled_outputs(batch, position);
+                    let share = slope / outputs.len() as f32;
+                    outputs.iter().for_each(|&o| raw[o as usize] += share);
+                } else {
+                    raw[batch.forward[position] as usize] += slope;
+                }
+                for slot in self.table_slots(batch, position) {
+                    table[slot] += slope;
+                }
+            }
+            if self.spec.learned_backward {
+                for position in batch.backward_offsets[row]..batch.backward_offsets[row + 1] {
+                    raw[n_forward + batch.backward[position] as usize] += gradient.backward[position] as f32;
+                }
+            }
+            if self.spec.flow {
+                raw[n_outputs - 1] += gradient.log_flow[row] as f32;
+            }
+        }
+        (raw, table)
+    }
+}
+
+impl Policy for Mlp {
+    fn spec(&self) -> &PolicySpec {
+        &self.spec
+    }
+
+    fn needs(&self) -> Needs {
+        Needs {
+            log_backward_after: self.settings.backward_start,
+            keys: self.settings.table_bits.is_some(),
+            pooled: self.settings.pooled,
+        }
+    }
+
+    fn forward(&self, batch: &StateBatch) -> Output {
+        self.output(batch, self.network.forward(self.hidden_input(batch), batch.rows))
+    }
+
+    fn tensors(&self) -> Vec<NamedTensor> {
+        let (n_features, hidden) = (self.spec.env.n_features(), self.first_bias.len());
+        let tensor = |name: &str, shape: Vec<usize>, values: &Vec<f32>| NamedTensor {
+            name: name.into(),
+            shape,
+            values: values.clone(),
+        };
+        let mut tensors = vec![
+            tensor("first.weight", vec![n_features, hidden], &self.first_weights),
+            tensor("first.bias", vec![hidden], &self.first_bias),
+        ];
+        tensors.extend(self.network.tensors("layers"));
+        if !self.linear_path.is_empty() {
+            tensors.push(tensor("linear_path", vec![n_features, self.spec.n_outputs()], &self.linear_path));
+        }
+        if !self.table.is_empty() {
+            tensors.push(tensor("table", vec![self.table.len()], &self.table));
+        }
+        tensors
+    }
+}
+
+impl TrainablePolicy for Mlp {
+    fn record<'a>(&'a self, batch: &'a StateBatch) -> (Output, PullBack<'a>) {
+        let (raw, network_back) = self.network.record(self.hidden_input(batch), batch.rows);
+        let pull_back = move |gradient: &Output| {
+            let (raw, table) = self.raw_gradient(batch, gradient);
+            let mut linear_path = vec![0.0f32; self.linear_path.len()];
+            if !linear_path.is_empty() {
+                for (row, raw) in raw.chunks_exact(self.spec.n_outputs()).enumerate() {
+                    add_to_rows(&mut linear_path, raw, batch.features_of(row));
+                }
+            }
+            let below = network_back(raw);
+            let width = self.first_bias.len();
+            let mut first_weights = vec![0.0f32; self.first_weights.len()];
+            let mut first_bias = vec![0.0f32; width];
+            for (row, gradient) in below.input.chunks_exact(width).enumerate() {
+                first_bias.iter_mut().zip(gradient).for_each(|(b, g)| *b += g);
+                add_to_rows(&mut first_weights, gradient, batch.features_of(row));
+            }
+            let mut gradients = vec![first_weights, first_bias];
+            gradients.extend(below.parameters);
+            if !linear_path.is_empty() {
+                gradients.push(linear_path);
+            }
+            if !table.is_empty() {
+                gradients.push(table);
+            }
+            gradients
+        };
+        (self.output(batch, raw), Box::new(pull_back))
+    }
+
+    fn parameters_mut(&mut self) -> Vec<&mut Vec<f32>> {
+        let mut parameters = vec![&mut self.first_weights, &mut self.first_bias];
+        parameters.extend(self.network.parameters_mut());
+        if !self.linear_path.is_empty() {
+            parameters.push(&mut self.linear_path);
+        }
+        if !self.table.is_empty() {
+            parameters.push(&mut self.table);
+        }
+        parameters
+    }
+
+    fn as_policy(&self) -> &dyn Policy {
+        self
+    }
+}
+
+fn pooled_outputs(batch: &StateBatch, position: usize) -> &[u32] {
+    &batch.pooled[batch.pooled_offsets[position]..batch.pooled_offsets[position + 1]]
+}
+
+/// Spreads the bits of a key over the low ones (Fibonacci hashing).
+fn spread(key: u64) -> u64 {
+    key.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 20
+}
+
+/// `target += Σ_f weights[f]`, weights in rows as wide as the target.
+pub(super) fn sum_rows(target: &mut [f32], weights: &[f32], features: &[u32]) {
+    let width = target.len();
+    for &feature in features {
+        let row = &weights[feature as usize * width..][..width];
+        target.iter_mut().zip(row).for_each(|(t, w)| *t += w);
+    }
+}
+
+/// `weights[f] += gradient` for every feature f.
+pub(super) fn add_to_rows(weights: &mut [f32], gradient: &[f32], features: &[u32]) {
+    let width = gradient.len();
+    for &feature in features {
+        let row = &mut weights[feature as usize * width..][..width];
+        row.iter_mut().zip(gradient).for_each(|(w, g)| *w += g);
+    }
+}

@@ -1,0 +1,77 @@
+//! A policy that corrects given logits: the server starts from the sum of the clients' log-policies.
+
+use std::sync::Arc;
+
+use super::{NamedTensor, Output, Policy, PolicySpec, PullBack, TrainablePolicy};
+use crate::encoding::{Needs, StateBatch};
+
+/// Logits without parameters of their own, such as those of a client ensemble.
+pub trait BaseLogits: Send + Sync {
+    /// What has to be in the batch.
+    fn needs(&self) -> Needs;
+    /// A logit for each legal forward action, aligned with [`StateBatch::forward`].
+    fn logits(&self, batch: &StateBatch) -> Vec<f64>;
+}
+
+/// Base logits plus a trained residual (method.md, "the server's starting point").
+pub struct Residual {
+    inner: Box<dyn TrainablePolicy>,
+    base: Arc<dyn BaseLogits>,
+}
+
+impl Residual {
+    /// `inner` should start at zero outputs, so that the policy starts at the base.
+    pub fn new(inner: Box<dyn TrainablePolicy>, base: Arc<dyn BaseLogits>) -> Self {
+        Residual { inner, base }
+    }
+
+    fn add_base(&self, batch: &StateBatch, output: &mut Output) {
+        for (logit, base) in output.forward.iter_mut().zip(self.base.logits(batch)) {
+            *logit += base;
+        }
+    }
+}
+
+impl Policy for Residual {
+    fn spec(&self) -> &PolicySpec {
+        self.inner.spec()
+    }
+
+    fn needs(&self) -> Needs {
+        self.inner.needs().union(self.base.needs())
+    }
+
+    fn forward(&self, batch: &StateBatch) -> Output {
+        let mut output = self.inner.forward(batch);
+        self.add_base(batch, &mut output);
+        output
+    }
+
+    fn tensors(&self) -> Vec<NamedTensor> {
+        self.inner.tensors()
+    }
+}
+
+impl TrainablePolicy for Residual {
+    fn prepare(&mut self, batch: &StateBatch) {
+        self.inner.prepare(batch);
+    }
+
+    fn record<'a>(&'a self, batch: &'a StateBatch) -> (Output, PullBack<'a>) {
+        let (mut output, pull_back) = self.inner.record(batch);
+        self.add_base(batch, &mut output);
+        (output, pull_back)
+    }
+
+    fn parameters_mut(&mut self) -> Vec<&mut Vec<f32>> {
+        self.inner.parameters_mut()
+    }
+
+    fn parameters_changed(&mut self) {
+        self.inner.parameters_changed();
+    }
+
+    fn as_policy(&self) -> &dyn Policy {
+        self
+    }
+}

@@ -1,0 +1,287 @@
+//! A network that shares its weights over the rows of a state (Deep Sets), with a head per action or per pair of rows.
+
+use super::backend::{Network, random_weights};
+use super::mlp::{add_to_rows, sum_rows};
+use super::{NamedTensor, Output, Policy, PolicySpec, PullBack, SetEncoderSettings, TrainablePolicy};
+use crate::encoding::{Needs, StateBatch};
+use crate::environment::Heads;
+use crate::error::{Error, Result};
+use crate::random::stream;
+
+/// Row r with active features f: v_r = network(Σ_f E_f + b); context c = Σ_r v_r.
+///
+/// [`Heads::Flat`]: all outputs are network(c). [`Heads::Pairs`]: logit(i → j) = ⟨left_i, right_j⟩ with
+/// (left_r, right_r) = network(v_r + c); only stop, backward actions and the flow come from c. Rows without active
+/// features count like any other, so a row that is empty is a fact the network sees.
+#[derive(Debug, Clone)]
+pub struct SetEncoder {
+    spec: PolicySpec,
+    settings: SetEncoderSettings,
+    /// width × hidden, and hidden biases.
+    embedding: Vec<f32>,
+    embedding_bias: Vec<f32>,
+    rows_network: Network,
+    context_network: Network,
+    pair_network: Option<Network>,
+}
+
+impl SetEncoder {
+    /// A freshly initialised network.
+    pub fn new(spec: PolicySpec, settings: SetEncoderSettings, seed: u64) -> Result<Self> {
+        if settings.hidden == 0 || settings.pair_width == 0 {
+            return Err(Error::usage(
+                "hidden",
+                "positive widths",
+                format!("{settings:?}"),
+                "give at least 1",
+            ));
+        }
+        let pairs = spec.env.heads == Heads::Pairs;
+        if pairs && spec.env.n_forward != spec.env.rows * spec.env.rows {
+            return Err(Error::usage(
+                "set encoder",
+                "an environment with one action per ordered pair of rows",
+                format!("{} actions and {} rows", spec.env.n_forward, spec.env.rows),
+                "use the mlp policy",
+            ));
+        }
+        let mut rng = stream(seed, "set-encoder-initialisation", 0);
+        let (hidden, activation) = (settings.hidden, settings.activation);
+        let he = std::f64::consts::SQRT_2;
+        let fan_in = (spec.env.width as f64).sqrt().ceil() as usize;
+        let n_context = Self::n_context_outputs(&spec);
+        Ok(SetEncoder {
+            embedding: random_weights(fan_in, spec.env.width * hidden, he, &mut rng),
+            embedding_bias: vec![0.0; hidden],
+            rows_network: Network::new(&[hidden, hidden], activation, 1.0, &mut rng),
+            context_network: Network::new(&[hidden, hidden, n_context.max(1)], activation, 0.1, &mut rng),
+            pair_network: pairs
+                .then(|| Network::new(&[hidden, 2 * settings.pair_width], activation, 0.5, &mut rng)),
+            spec,
+            settings,
+        })
+    }
+
+    /// Outputs that come from the context: all, or all but the pair actions.
+    fn n_context_outputs(spec: &PolicySpec) -> usize {
+        spec.n_outputs() - if spec.env.heads == Heads::Pairs { spec.env.n_forward } else { 0 }
+    }
+
+    fn embed(&self, batch: &StateBatch) -> Vec<f32> {
+        let (rows, width, hidden) = (self.spec.env.rows, self.spec.env.width as u32, self.settings.hidden);
+        let mut embedded = vec![0.0; batch.rows * rows * hidden];
+        for target in embedded.chunks_exact_mut(hidden) {
+            target.copy_from_slice(&self.embedding_bias);
+        }
+        for state in 0..batch.rows {
+            for &feature in batch.features_of(state) {
+                let row = state * rows + (feature / width) as usize;
+                sum_rows(&mut embedded[row * hidden..][..hidden], &self.embedding, &[feature % width]);
+            }
+        }
+        embedded
+    }
+
+    /// Σ over the rows of each state.
+    fn pool(&self, values: &[f32], states: usize) -> Vec<f32> {
+        let (rows, hidden) = (self.spec.env.rows, self.settings.hidden);
+        let mut context = vec![0.0; states * hidden];
+        for (state, target) in context.chunks_exact_mut(hidden).enumerate() {
+            for row in values[state * rows * hidden..][..rows * hidden].chunks_exact(hidden) {
+                target.iter_mut().zip(row).for_each(|(t, v)| *t += v);
+            }
+        }
+        context
+    }
+
+    /// v_r + c for every row.
+    fn with_context(&self, values: &[f32], context: &[f32]) -> Vec<f32> {
+        let (rows, hidden) = (self.spec.env.rows, self.settings.hidden);
+        let mut out = values.to_vec();
+        for (row, target) in out.chunks_exact_mut(hidden).enumerate() {
+            let context = &context[row / rows * hidden..][..hidden];
+            target.iter_mut().zip(context).for_each(|(t, c)| *t += c);
+        }
+        out
+    }
+
+    fn output(&self, batch: &StateBatch, context: &[f32], pairs: &[f32]) -> Output {
+        let mut output = Output::default();
+        let width = Self::n_context_outputs(&self.spec).max(1);
+        for state in 0..batch.rows {
+            let context = &context[state * width..][..width];
+            for &action in batch.forward_of(state) {
+                output.forward.push(match self.place(state, action) {
+                    Place::Context(index) => f64::from(context[index]),
+                    Place::Pair(left, right) => {
+                        let w = self.settings.pair_width;
+                        let dot: f32 =
+                            pairs[left..left + w].iter().zip(&pairs[right..]).map(|(a, b)| a * b).sum();
+                        f64::from(dot)
+                    }
+                });
+            }
+            let first_backward = self.first_backward();
+            if self.spec.learned_backward {
+                let logits =
+                    batch.backward_of(state).iter().map(|&a| f64::from(context[first_backward + a as usize]));
+                output.backward.extend(logits);
+            }
+            if self.spec.flow {
+                output.log_flow.push(f64::from(context[width - 1]));
+            }
+        }
+        output
+    }
+
+    fn first_backward(&self) -> usize {
+        self.spec.env.n_forward_outputs()
+            - if self.pair_network.is_some() { self.spec.env.n_forward } else { 0 }
+    }
+
+    /// Where the logit of a forward action comes from.
+    fn place(&self, state: usize, action: u32) -> Place {
+        let action = action as usize;
+        if self.pair_network.is_none() {
+            return Place::Context(action);
+        }
+        if action >= self.spec.env.n_forward {
+            return Place::Context(action - self.spec.env.n_forward);
+        }
+        let (rows, w) = (self.spec.env.rows, self.settings.pair_width);
+        let (i, j) = (action / rows, action % rows);
+        Place::Pair((state * rows + i) * 2 * w, (state * rows + j) * 2 * w + w)
+    }
+}
+
+enum Place {
+    Context(usize),
+    Pair(usize, usize),
+}
+
+impl Policy for SetEncoder {
+    fn spec(&self) -> &PolicySpec {
+        &self.spec
+    }
+
+    fn needs(&self) -> Needs {
+        Needs::default()
+    }
+
+    fn forward(&self, batch: &StateBatch) -> Output {
+        self.record(batch).0
+    }
+
+    fn tensors(&self) -> Vec<NamedTensor> {
+        let hidden = self.settings.hidden;
+        let mut tensors = vec![
+            NamedTensor {
+                name: "embedding.weight".into(),
+                shape: vec![self.spec.env.width, hidden],
+                values: self.embedding.clone(),
+            },
+            NamedTensor {
+                name: "embedding.bias".into(),
+                shape: vec![hidden],
+                values: self.embedding_bias.clone(),
+            },
+        ];
+        tensors.extend(self.rows_network.tensors("rows"));
+        tensors.extend(self.context_network.tensors("context"));
+        if let Some(network) = &self.pair_network {
+            tensors.extend(network.tensors("pairs"));
+        }
+        tensors
+    }
+}
+
+impl TrainablePolicy for SetEncoder {
+    fn record<'a>(&'a self, batch: &'a StateBatch) -> (Output, PullBack<'a>) {
+        let (rows, hidden) = (self.spec.env.rows, self.settings.hidden);
+        let n_rows = batch.rows * rows;
+        let (values, rows_back) = self.rows_network.record(self.embed(batch), n_rows);
+        let pooled = self.pool(&values, batch.rows);
+        let (context, context_back) = self.context_network.record(pooled.clone(), batch.rows);
+        let (pairs, pairs_back) = match &self.pair_network {
+            Some(network) => {
+                let (pairs, back) = network.record(self.with_context(&values, &pooled), n_rows);
+                (pairs, Some(back))
+            }
+            None => (Vec::new(), None),
+        };
+        let output = self.output(batch, &context, &pairs);
+        let pull_back = move |gradient: &Output| {
+            let width = Self::n_context_outputs(&self.spec).max(1);
+            let w = self.settings.pair_width;
+            let mut context_gradient = vec![0.0f32; batch.rows * width];
+            let mut pair_gradient = vec![0.0f32; pairs.len()];
+            for state in 0..batch.rows {
+                for position in batch.forward_offsets[state]..batch.forward_offsets[state + 1] {
+                    let slope = gradient.forward[position] as f32;
+                    match self.place(state, batch.forward[position]) {
+                        Place::Context(index) => context_gradient[state * width + index] += slope,
+                        Place::Pair(left, right) => {
+                            for k in 0..w {
+                                pair_gradient[left + k] += slope * pairs[right + k];
+                                pair_gradient[right + k] += slope * pairs[left + k];
+                            }
+                        }
+                    }
+                }
+                if self.spec.learned_backward {
+                    for position in batch.backward_offsets[state]..batch.backward_offsets[state + 1] {
+                        let index = self.first_backward() + batch.backward[position] as usize;
+                        context_gradient[state * width + index] += gradient.backward[position] as f32;
+                    }
+                }
+                if self.spec.flow {
+                    context_gradient[state * width + width - 1] += gradient.log_flow[state] as f32;
+                }
+            }
+            let context_below = context_back(context_gradient);
+            let mut pooled_gradient = context_below.input;
+            let pair_below = pairs_back.map(|back| back(pair_gradient));
+            let mut row_gradient =
+                pair_below.as_ref().map_or_else(|| vec![0.0; n_rows * hidden], |b| b.input.clone());
+            if pair_below.is_some() {
+                let through_context = self.pool(&row_gradient, batch.rows);
+                pooled_gradient.iter_mut().zip(through_context).for_each(|(p, g)| *p += g);
+            }
+            row_gradient = self.with_context(&row_gradient, &pooled_gradient);
+            let rows_below = rows_back(row_gradient);
+            let mut embedding = vec![0.0f32; self.embedding.len()];
+            let mut bias = vec![0.0f32; hidden];
+            for row in rows_below.input.chunks_exact(hidden) {
+                bias.iter_mut().zip(row).for_each(|(b, g)| *b += g);
+            }
+            let feature_width = self.spec.env.width as u32;
+            for state in 0..batch.rows {
+                for &feature in batch.features_of(state) {
+                    let row = state * rows + (feature / feature_width) as usize;
+                    let gradient = &rows_below.input[row * hidden..][..hidden];
+                    add_to_rows(&mut embedding, gradient, &[feature % feature_width]);
+                }
+            }
+            let mut gradients = vec![embedding, bias];
+            gradients.extend(rows_below.parameters);
+            gradients.extend(context_below.parameters);
+            gradients.extend(pair_below.into_iter().flat_map(|b| b.parameters));
+            gradients
+        };
+        (output, Box::new(pull_back))
+    }
+
+    fn parameters_mut(&mut self) -> Vec<&mut Vec<f32>> {
+        let mut parameters = vec![&mut self.embedding, &mut self.embedding_bias];
+        parameters.extend(self.rows_network.parameters_mut());
+        parameters.extend(self.context_network.parameters_mut());
+        if let Some(network) = &mut self.pair_network {
+            parameters.extend(network.parameters_mut());
+        }
+        parameters
+    }
+
+    fn as_policy(&self) -> &dyn Policy {
+        self
+    }
+}
