@@ -123,6 +123,42 @@ impl StateBatch {
         self.backward_offsets.push(self.backward.len());
     }
 
+    /// The batch of some of its states, in the order given.
+    pub fn select(&self, rows: &[usize]) -> StateBatch {
+        let mut part = StateBatch { rows: rows.len(), n_keys: self.n_keys, ..StateBatch::default() };
+        part.feature_offsets.push(0);
+        part.forward_offsets.push(0);
+        part.backward_offsets.push(0);
+        part.pooled_offsets.push(0);
+        for &row in rows {
+            part.features.extend_from_slice(self.features_of(row));
+            part.feature_offsets.push(part.features.len());
+            part.fingerprints.push(self.fingerprints[row]);
+            let forward = self.forward_offsets[row]..self.forward_offsets[row + 1];
+            part.forward.extend_from_slice(&self.forward[forward.clone()]);
+            part.forward_offsets.push(part.forward.len());
+            if !self.log_backward_after.is_empty() {
+                part.log_backward_after.extend_from_slice(&self.log_backward_after[forward.clone()]);
+            }
+            if !self.keys.is_empty() {
+                let keys = forward.start * self.n_keys..forward.end * self.n_keys;
+                part.keys.extend_from_slice(&self.keys[keys]);
+            }
+            if self.pooled_offsets.len() > 1 {
+                for position in forward {
+                    let outputs = self.pooled_offsets[position]..self.pooled_offsets[position + 1];
+                    part.pooled.extend_from_slice(&self.pooled[outputs]);
+                    part.pooled_offsets.push(part.pooled.len());
+                }
+            }
+            let backward = self.backward_offsets[row]..self.backward_offsets[row + 1];
+            part.backward.extend_from_slice(&self.backward[backward.clone()]);
+            part.fixed_log_backward.extend_from_slice(&self.fixed_log_backward[backward]);
+            part.backward_offsets.push(part.backward.len());
+        }
+        part
+    }
+
     /// Active features of state `row`.
     pub fn features_of(&self, row: usize) -> &[u32] {
         &self.features[self.feature_offsets[row]..self.feature_offsets[row + 1]]

@@ -1,13 +1,24 @@
 //! The shared machinery of embarrassingly parallel GFlowNets: environments, policies, losses, training, aggregation.
 
+pub mod aggregate;
+mod checkpoint;
+pub mod client;
 pub mod encoding;
 pub mod environment;
 pub mod error;
 pub mod losses;
 pub mod math;
+pub mod observer;
+pub mod optimizer;
 pub mod policy;
 pub mod random;
+pub mod replay;
 pub mod reward;
+pub mod rollout;
+pub mod score;
+mod simd;
+pub mod tensor_file;
+pub mod trainer;
 pub mod trajectory;
 
 pub use environment::{EnvSpec, Environment, Heads, StopRule};

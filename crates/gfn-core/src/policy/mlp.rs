@@ -5,6 +5,7 @@ use super::{MlpSettings, NamedTensor, Output, Policy, PolicySpec, PullBack, Trai
 use crate::encoding::{Needs, StateBatch};
 use crate::error::{Error, Result};
 use crate::random::stream;
+use crate::simd::{add_to_rows, sum_rows};
 
 /// Features are binary and few are active, so the first layer is a sum of weight rows, not a matrix product.
 ///
@@ -251,22 +252,4 @@ fn pooled_outputs(batch: &StateBatch, position: usize) -> &[u32] {
 /// Spreads the bits of a key over the low ones (Fibonacci hashing).
 fn spread(key: u64) -> u64 {
     key.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 20
-}
-
-/// `target += Σ_f weights[f]`, weights in rows as wide as the target.
-pub(super) fn sum_rows(target: &mut [f32], weights: &[f32], features: &[u32]) {
-    let width = target.len();
-    for &feature in features {
-        let row = &weights[feature as usize * width..][..width];
-        target.iter_mut().zip(row).for_each(|(t, w)| *t += w);
-    }
-}
-
-/// `weights[f] += gradient` for every feature f.
-pub(super) fn add_to_rows(weights: &mut [f32], gradient: &[f32], features: &[u32]) {
-    let width = gradient.len();
-    for &feature in features {
-        let row = &mut weights[feature as usize * width..][..width];
-        row.iter_mut().zip(gradient).for_each(|(w, g)| *w += g);
-    }
 }

@@ -15,7 +15,10 @@ pub use spec::{Activation, MlpSettings, PolicyKind, PolicySpec, SetEncoderSettin
 pub use tabular::Tabular;
 pub use uniform::Uniform;
 
+use rustc_hash::FxHashMap;
+
 use crate::encoding::{Needs, StateBatch};
+use crate::error::Result;
 use crate::math::log_softmax_in_place;
 
 /// What a policy says about a batch of states, or the gradient of a loss with respect to it.
@@ -82,6 +85,9 @@ pub struct NamedTensor {
     pub values: Vec<f32>,
 }
 
+/// Tensors by name.
+pub type TensorMap = FxHashMap<String, NamedTensor>;
+
 /// A policy: logits of the legal actions for a batch of encoded states.
 pub trait Policy: Send + Sync {
     /// What the policy is, enough to build it again.
@@ -107,6 +113,10 @@ pub trait TrainablePolicy: Policy {
     fn parameters_mut(&mut self) -> Vec<&mut Vec<f32>>;
     /// Tells the policy that its parameters were written to.
     fn parameters_changed(&mut self) {}
+    /// Takes over the parameters of a file; every tensor is checked for name, shape and finite values.
+    fn restore(&mut self, tensors: TensorMap) -> Result<()> {
+        spec::restore_parameters(self, tensors)
+    }
     /// The same policy, to read from.
     fn as_policy(&self) -> &dyn Policy;
 }

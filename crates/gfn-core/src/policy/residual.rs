@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use super::{NamedTensor, Output, Policy, PolicySpec, PullBack, TrainablePolicy};
+use super::{NamedTensor, Output, Policy, PolicySpec, PullBack, TensorMap, TrainablePolicy};
 use crate::encoding::{Needs, StateBatch};
+use crate::error::Result;
 
 /// Logits without parameters of their own, such as those of a client ensemble.
 pub trait BaseLogits: Send + Sync {
@@ -69,6 +70,10 @@ impl TrainablePolicy for Residual {
 
     fn parameters_changed(&mut self) {
         self.inner.parameters_changed();
+    }
+
+    fn restore(&mut self, tensors: TensorMap) -> Result<()> {
+        self.inner.restore(tensors)
     }
 
     fn as_policy(&self) -> &dyn Policy {

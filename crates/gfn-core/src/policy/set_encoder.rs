@@ -1,7 +1,7 @@
 //! A network that shares its weights over the rows of a state (Deep Sets), with a head per action or per pair of rows.
 
 use super::backend::{Network, random_weights};
-use super::mlp::{add_to_rows, sum_rows};
+use crate::simd::{add_to_rows, sum_rows};
 use super::{NamedTensor, Output, Policy, PolicySpec, PullBack, SetEncoderSettings, TrainablePolicy};
 use crate::encoding::{Needs, StateBatch};
 use crate::environment::Heads;

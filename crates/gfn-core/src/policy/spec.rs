@@ -1,9 +1,8 @@
 //! What a policy is, as settings and files hold it, and how it is built and read back from there.
 
-use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 
-use super::{Mlp, NamedTensor, SetEncoder, Tabular, TrainablePolicy, Uniform};
+use super::{Mlp, NamedTensor, SetEncoder, Tabular, TensorMap, TrainablePolicy, Uniform};
 use crate::environment::EnvSpec;
 use crate::error::{Error, Place, Result};
 
@@ -116,49 +115,60 @@ impl PolicySpec {
         })
     }
 
-    /// The policy with the parameters of a file; every tensor is checked for name, shape and finite values.
-    pub fn restore(&self, mut tensors: FxHashMap<String, NamedTensor>) -> Result<Box<dyn TrainablePolicy>> {
-        if self.kind == PolicyKind::Tabular {
-            return Ok(Box::new(Tabular::restore(self.clone(), tensors)?));
-        }
+    /// The policy with the parameters of a file.
+    pub fn restore(&self, tensors: TensorMap) -> Result<Box<dyn TrainablePolicy>> {
         let mut policy = self.build(0)?;
-        let expected = policy.tensors();
-        for (target, expected) in policy.parameters_mut().into_iter().zip(&expected) {
-            let place = Place::item(format!("tensor {}", expected.name));
-            let Some(found) = tensors.remove(&expected.name) else {
-                return Err(Error::input(
-                    place,
-                    "this tensor",
-                    "none of that name",
-                    "use a file of this version",
-                ));
-            };
-            if found.shape != expected.shape {
-                return Err(Error::input(
-                    place,
-                    format!("shape {:?}", expected.shape),
-                    format!("{:?}", found.shape),
-                    "the file belongs to another plan or version",
-                ));
-            }
-            check_finite(&found)?;
-            *target = found.values;
-        }
-        policy.parameters_changed();
-        if let Some(name) = tensors.keys().min() {
-            return Err(Error::input(
-                Place::item(format!("tensor {name}")),
-                "no tensor of that name",
-                "one",
-                "the file belongs to another plan or version",
-            ));
-        }
+        policy.restore(tensors)?;
         Ok(policy)
     }
 }
 
+/// The common way of [`TrainablePolicy::restore`]: the file holds exactly the policy's tensors.
+pub(super) fn restore_parameters<P: TrainablePolicy + ?Sized>(
+    policy: &mut P,
+    mut tensors: TensorMap,
+) -> Result<()> {
+    let expected = policy.tensors();
+    for (target, expected) in policy.parameters_mut().into_iter().zip(&expected) {
+        let found = take_tensor(&mut tensors, &expected.name)?;
+        if found.shape != expected.shape || found.values.len() != expected.values.len() {
+            return Err(Error::input(
+                Place::item(format!("tensor {}", expected.name)),
+                format!("shape {:?}", expected.shape),
+                format!("{:?}", found.shape),
+                "the file belongs to another plan or version",
+            ));
+        }
+        *target = found.values;
+    }
+    policy.parameters_changed();
+    match tensors.keys().min() {
+        None => Ok(()),
+        Some(name) => Err(Error::input(
+            Place::item(format!("tensor {name}")),
+            "no tensor of that name",
+            "one",
+            "the file belongs to another plan or version",
+        )),
+    }
+}
+
+/// Takes a tensor out of the map; it must be there and finite.
+pub(super) fn take_tensor(tensors: &mut TensorMap, name: &str) -> Result<NamedTensor> {
+    let found = tensors.remove(name).ok_or_else(|| {
+        Error::input(
+            Place::item(format!("tensor {name}")),
+            "this tensor",
+            "none of that name",
+            "the file belongs to another plan or version",
+        )
+    })?;
+    check_finite(&found)?;
+    Ok(found)
+}
+
 /// Refuses NaN and infinities.
-pub(super) fn check_finite(tensor: &NamedTensor) -> Result<()> {
+fn check_finite(tensor: &NamedTensor) -> Result<()> {
     match tensor.values.iter().position(|v| !v.is_finite()) {
         None => Ok(()),
         Some(index) => Err(Error::input(

@@ -2,8 +2,8 @@
 
 use rustc_hash::FxHashMap;
 
-use super::spec::check_finite;
-use super::{NamedTensor, Output, Policy, PolicySpec, PullBack, TrainablePolicy};
+use super::spec::take_tensor;
+use super::{NamedTensor, Output, Policy, PolicySpec, PullBack, TensorMap, TrainablePolicy};
 use crate::encoding::{Needs, StateBatch};
 use crate::error::{Error, Place, Result};
 
@@ -20,39 +20,6 @@ impl Tabular {
     /// An empty table.
     pub fn new(spec: PolicySpec) -> Self {
         Tabular { spec, row_of: FxHashMap::default(), fingerprints: Vec::new(), values: Vec::new() }
-    }
-
-    /// The table of a file: fingerprints (as four 32-bit words each, in the bits of f32) and logits.
-    pub(super) fn restore(spec: PolicySpec, mut tensors: FxHashMap<String, NamedTensor>) -> Result<Self> {
-        let mut take = |name: &str| {
-            tensors.remove(name).ok_or_else(|| {
-                Error::input(
-                    Place::item(format!("tensor {name}")),
-                    "this tensor",
-                    "none of that name",
-                    "use a file of this version",
-                )
-            })
-        };
-        let (keys, logits) = (take("state_bits")?, take("logits")?);
-        check_finite(&logits)?;
-        let width = spec.n_outputs();
-        if keys.values.len() % 8 != 0 || logits.values.len() != keys.values.len() / 8 * width {
-            return Err(Error::input(
-                Place::item("tensor logits"),
-                format!("{width} logits per state"),
-                format!("{} logits and {} key words", logits.values.len(), keys.values.len()),
-                "the file is damaged",
-            ));
-        }
-        let mut table = Tabular::new(spec);
-        for words in keys.values.chunks(8) {
-            let key = words.iter().rev().fold(0u128, |key, &word| (key << 16) | u128::from(word as u16));
-            table.row_of.insert(key, table.fingerprints.len());
-            table.fingerprints.push(key);
-        }
-        table.values = logits.values;
-        Ok(table)
     }
 
     fn output(&self, batch: &StateBatch) -> Output {
@@ -147,6 +114,28 @@ impl TrainablePolicy for Tabular {
 
     fn parameters_mut(&mut self) -> Vec<&mut Vec<f32>> {
         vec![&mut self.values]
+    }
+
+    fn restore(&mut self, mut tensors: TensorMap) -> Result<()> {
+        let (logits, keys) = (take_tensor(&mut tensors, "logits")?, take_tensor(&mut tensors, "state_bits")?);
+        let width = self.spec.n_outputs();
+        if !keys.values.len().is_multiple_of(8) || logits.values.len() != keys.values.len() / 8 * width {
+            return Err(Error::input(
+                Place::item("tensor logits"),
+                format!("{width} logits per state"),
+                format!("{} logits and {} key words", logits.values.len(), keys.values.len()),
+                "the file is damaged",
+            ));
+        }
+        self.row_of.clear();
+        self.fingerprints.clear();
+        for words in keys.values.chunks(8) {
+            let key = words.iter().rev().fold(0u128, |key, &word| (key << 16) | u128::from(word as u16));
+            self.row_of.insert(key, self.fingerprints.len());
+            self.fingerprints.push(key);
+        }
+        self.values = logits.values;
+        Ok(())
     }
 
     fn as_policy(&self) -> &dyn Policy {

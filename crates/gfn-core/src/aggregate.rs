@@ -1,0 +1,225 @@
+//! The clients' policies as a target: Σ_n w_n S_n(τ) + log g(x), and as the server's starting point.
+
+use std::sync::{Arc, Mutex};
+
+use rayon::prelude::*;
+use rustc_hash::FxHashMap;
+
+use crate::encoding::{Needs, StateBatch};
+use crate::environment::Environment;
+use crate::error::{Error, Place, Result};
+use crate::policy::{BaseLogits, LogProbabilities, Policy};
+use crate::reward::{LogReward, Target};
+use crate::trajectory::{NO_ACTION, TrajectoryBatch};
+
+/// Memoised numbers kept before the older half is dropped (8 bytes each, two generations).
+const MEMO_NUMBERS: usize = 4_000_000;
+
+/// Σ_n w_n log p_F^n and Σ_n w_n log p_B^n over the legal actions of states, memoised by state.
+pub struct ClientLogits {
+    clients: Vec<(Arc<dyn Policy>, f64)>,
+    total_weight: f64,
+    needs: Needs,
+    memo: Mutex<Memo>,
+}
+
+#[derive(Default)]
+struct Memo {
+    young: FxHashMap<u128, Box<[f64]>>,
+    old: FxHashMap<u128, Box<[f64]>>,
+    numbers: usize,
+}
+
+impl Memo {
+    fn get(&mut self, key: u128) -> Option<&[f64]> {
+        if !self.young.contains_key(&key) {
+            let values = self.old.remove(&key)?;
+            self.insert(key, values);
+        }
+        self.young.get(&key).map(|v| &**v)
+    }
+
+    fn insert(&mut self, key: u128, values: Box<[f64]>) {
+        if self.numbers > MEMO_NUMBERS {
+            self.old = std::mem::take(&mut self.young);
+            self.numbers = 0;
+        }
+        self.numbers += values.len() + 4;
+        self.young.insert(key, values);
+    }
+}
+
+/// Weighted sums of the clients' log-probabilities, aligned with the batch's legal actions.
+pub struct WeightedLogProbabilities {
+    /// Σ_n w_n log p_F^n.
+    pub forward: Vec<f64>,
+    /// Σ_n w_n log p_B^n.
+    pub backward: Vec<f64>,
+}
+
+impl ClientLogits {
+    /// Clients with their weights w_n (1 for the plain product). All must be of one environment.
+    pub fn new(clients: Vec<(Arc<dyn Policy>, f64)>) -> Result<Self> {
+        let Some((first, _)) = clients.first() else {
+            return Err(Error::usage("clients", "at least one", "none", "give the clients' files"));
+        };
+        for (index, (policy, weight)) in clients.iter().enumerate() {
+            let (a, b) = (&first.spec().env, &policy.spec().env);
+            if a != b {
+                return Err(Error::input(
+                    Place::item(format!("client {index}")),
+                    format!("the environment {} {}", a.name, a.fingerprint),
+                    format!("{} {}", b.name, b.fingerprint),
+                    "aggregate clients of one plan",
+                ));
+            }
+            if !(weight.is_finite() && *weight >= 0.0) {
+                let found = weight.to_string();
+                let advice = "correct the weight";
+                return Err(Error::usage(format!("weight of client {index}"), "a number ≥ 0", found, advice));
+            }
+        }
+        Ok(ClientLogits {
+            total_weight: clients.iter().map(|(_, w)| w).sum(),
+            needs: clients.iter().fold(Needs::default(), |needs, (p, _)| needs.union(p.needs())),
+            clients,
+            memo: Mutex::default(),
+        })
+    }
+
+    /// Σ_n w_n.
+    pub fn total_weight(&self) -> f64 {
+        self.total_weight
+    }
+
+    /// The weighted sums for every state of the batch.
+    pub fn weighted(&self, batch: &StateBatch) -> WeightedLogProbabilities {
+        let mut sums = WeightedLogProbabilities {
+            forward: vec![0.0; batch.forward.len()],
+            backward: vec![0.0; batch.backward.len()],
+        };
+        let mut missing = Vec::new();
+        {
+            let mut memo = self.memo.lock().expect("no panic while the memo is held");
+            for row in 0..batch.rows {
+                match memo.get(batch.fingerprints[row]) {
+                    Some(values) => {
+                        let forward = batch.forward_offsets[row]..batch.forward_offsets[row + 1];
+                        let (f, b) = values.split_at(forward.len());
+                        sums.forward[forward].copy_from_slice(f);
+                        let backward = batch.backward_offsets[row]..batch.backward_offsets[row + 1];
+                        sums.backward[backward].copy_from_slice(b);
+                    }
+                    None => missing.push(row),
+                }
+            }
+        }
+        if missing.is_empty() {
+            return sums;
+        }
+        let part = batch.select(&missing);
+        let evaluate = |(policy, weight): &(Arc<dyn Policy>, f64)| {
+            (LogProbabilities::new(&part, &policy.forward(&part)), *weight)
+        };
+        let parts: Vec<(LogProbabilities, f64)> = self.clients.par_iter().map(evaluate).collect();
+        let add = |pick: fn(&LogProbabilities) -> &Vec<f64>| {
+            let mut sum = vec![0.0; pick(&parts[0].0).len()];
+            for (log_p, weight) in &parts {
+                sum.iter_mut().zip(pick(log_p)).for_each(|(s, l)| *s += weight * l);
+            }
+            sum
+        };
+        let (forward, backward) = (add(|l| &l.forward), add(|l| &l.backward));
+        let mut memo = self.memo.lock().expect("no panic while the memo is held");
+        for (index, &row) in missing.iter().enumerate() {
+            let f = &forward[part.forward_offsets[index]..part.forward_offsets[index + 1]];
+            let b = &backward[part.backward_offsets[index]..part.backward_offsets[index + 1]];
+            sums.forward[batch.forward_offsets[row]..batch.forward_offsets[row + 1]].copy_from_slice(f);
+            sums.backward[batch.backward_offsets[row]..batch.backward_offsets[row + 1]].copy_from_slice(b);
+            memo.insert(batch.fingerprints[row], f.iter().chain(b).copied().collect());
+        }
+        sums
+    }
+}
+
+impl BaseLogits for ClientLogits {
+    fn needs(&self) -> Needs {
+        Needs { log_backward_after: true, ..self.needs }
+    }
+
+    /// Σ_n w_n log p_F^n(a|s) − (Σ_n w_n − 1) log p_B(s|s'): method.md, "the server's starting point".
+    fn logits(&self, batch: &StateBatch) -> Vec<f64> {
+        let mut logits = self.weighted(batch).forward;
+        for (logit, log_backward) in logits.iter_mut().zip(&batch.log_backward_after) {
+            *logit -= (self.total_weight - 1.0) * log_backward;
+        }
+        logits
+    }
+}
+
+/// The target of the server: no data, only the clients' policies and a public factor.
+pub struct ClientEnsemble<E: Environment> {
+    logits: Arc<ClientLogits>,
+    log_factor: Option<Arc<dyn LogReward<E>>>,
+}
+
+impl<E: Environment> ClientEnsemble<E> {
+    /// `log_factor` is log g(x), the public factor that puts the prior right (method.md §2); `None` is g = 1.
+    pub fn new(logits: Arc<ClientLogits>, log_factor: Option<Arc<dyn LogReward<E>>>) -> Self {
+        ClientEnsemble { logits, log_factor }
+    }
+
+    /// log g of every slot of the batch.
+    fn log_factor(&self, env: &E, object: &E::State) -> f64 {
+        self.log_factor.as_ref().map_or(0.0, |g| g.log_reward(env, object))
+    }
+}
+
+impl<E: Environment> Target<E> for ClientEnsemble<E> {
+    fn needs(&self) -> Needs {
+        self.logits.needs
+    }
+
+    /// Equation (7): ℓ(τ) = Σ_n w_n S_n(τ) + log g(x).
+    fn trajectories(&self, env: &E, batch: &TrajectoryBatch<E>, encoded: &StateBatch) -> Vec<f64> {
+        let sums = self.logits.weighted(encoded);
+        (0..batch.len())
+            .map(|b| {
+                let mut score = self.log_factor(env, batch.object(b));
+                for slot in batch.slots(b) {
+                    let row = batch.distinct_of[slot] as usize;
+                    if batch.forward[slot] != NO_ACTION {
+                        score += sums.forward[encoded.forward_position(row, batch.forward[slot])];
+                    }
+                    if batch.backward[slot] != NO_ACTION {
+                        score -= sums.backward[encoded.backward_position(row, batch.backward[slot])];
+                    }
+                }
+                score
+            })
+            .collect()
+    }
+
+    /// Equation (8), summed along the path: log R(s_i) − log R(s_0) = Σ_j Σ_n w_n Δ_n(s_j → s_{j+1}) + log g.
+    fn states(&self, env: &E, batch: &TrajectoryBatch<E>, encoded: &StateBatch) -> Vec<f64> {
+        let sums = self.logits.weighted(encoded);
+        let stop = |slot: usize| {
+            sums.forward[encoded.forward_offsets[batch.distinct_of[slot] as usize + 1] - 1]
+        };
+        let mut log_rewards = Vec::with_capacity(batch.states.len());
+        for b in 0..batch.len() {
+            let mut score = 0.0;
+            for slot in batch.slots(b) {
+                if slot > batch.offsets[b] {
+                    let (row, before) = (batch.distinct_of[slot] as usize, batch.distinct_of[slot - 1] as usize);
+                    score += sums.forward[encoded.forward_position(before, batch.forward[slot - 1])]
+                        + stop(slot)
+                        - sums.backward[encoded.backward_position(row, batch.backward[slot])]
+                        - stop(slot - 1);
+                }
+                log_rewards.push(score + self.log_factor(env, &batch.states[slot]));
+            }
+        }
+        log_rewards
+    }
+}

@@ -1,0 +1,99 @@
+//! Files of named f32 arrays with a JSON description (safetensors), written atomically and read strictly.
+
+use std::collections::HashMap;
+use std::io::{Read, Write};
+use std::path::Path;
+
+use safetensors::SafeTensors;
+use safetensors::tensor::{Dtype, TensorView};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::error::{Error, ErrorKind, Place, Result};
+use crate::policy::{NamedTensor, TensorMap};
+
+/// Key of the JSON description in the file's metadata.
+const DESCRIPTION: &str = "description";
+/// Larger files are refused before they are read.
+const MAX_FILE_BYTES: u64 = 1 << 30;
+/// A longer header is refused before it is parsed: a million empty tensors cost a parser seconds and gigabytes.
+const MAX_HEADER_BYTES: u64 = 1 << 26;
+const MAX_TENSORS: usize = 10_000;
+
+/// Writes `bytes` under a temporary name in the same folder, flushes it to the disk and renames it.
+///
+/// A reader sees the old file or the whole new one; after a crash nothing half-written has the name.
+pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, "make the folder", &e))?;
+    let fail = |e: &std::io::Error| Error::io(path, "write", e);
+    let mut file = tempfile::Builder::new()
+        .prefix(".partial-")
+        .tempfile_in(folder)
+        .map_err(|e| fail(&e))?;
+    file.write_all(bytes).map_err(|e| fail(&e))?;
+    file.as_file().sync_all().map_err(|e| fail(&e))?;
+    file.persist(path).map_err(|e| fail(&e.error))?;
+    Ok(())
+}
+
+/// Writes a description and tensors.
+pub fn save(path: &Path, description: &impl Serialize, tensors: &[NamedTensor]) -> Result<()> {
+    let text = serde_json::to_string(description)
+        .map_err(|e| broken(path, "a description that can be written", &e.to_string()))?;
+    let bytes: Vec<Vec<u8>> =
+        tensors.iter().map(|t| t.values.iter().flat_map(|v| v.to_le_bytes()).collect()).collect();
+    let mut views = Vec::with_capacity(tensors.len());
+    for (tensor, bytes) in tensors.iter().zip(&bytes) {
+        let view = TensorView::new(Dtype::F32, tensor.shape.clone(), bytes)
+            .map_err(|e| broken(path, "consistent shapes", &e.to_string()))?;
+        views.push((tensor.name.as_str(), view));
+    }
+    let metadata = HashMap::from([(DESCRIPTION.to_string(), text)]);
+    let file = safetensors::serialize(views, Some(metadata))
+        .map_err(|e| broken(path, "tensors that can be written", &e.to_string()))?;
+    write_atomically(path, &file)
+}
+
+/// Reads a description and tensors; sizes are checked before anything is parsed.
+pub fn load<T: DeserializeOwned>(path: &Path) -> Result<(T, TensorMap)> {
+    let mut file = std::fs::File::open(path).map_err(|e| Error::io(path, "open", &e))?;
+    let length = file.metadata().map_err(|e| Error::io(path, "read", &e))?.len();
+    if length > MAX_FILE_BYTES {
+        return Err(broken(path, "at most 1 GiB", &format!("{length} bytes")));
+    }
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes).map_err(|e| Error::io(path, "read", &e))?;
+    let header = bytes.first_chunk::<8>().map(|b| u64::from_le_bytes(*b));
+    let Some(header) = header.filter(|&h| h <= MAX_HEADER_BYTES && h + 8 <= bytes.len() as u64) else {
+        return Err(broken(path, "a safetensors file", &format!("{length} bytes of something else")));
+    };
+    let _ = header;
+    let damaged = |e: &dyn std::fmt::Display| broken(path, "a whole safetensors file", &e.to_string());
+    let (_, metadata) = SafeTensors::read_metadata(&bytes).map_err(|e| damaged(&e))?;
+    let text = metadata
+        .metadata()
+        .as_ref()
+        .and_then(|m| m.get(DESCRIPTION))
+        .ok_or_else(|| broken(path, "a description in its header", "none"))?;
+    let description = serde_json::from_str(text)
+        .map_err(|e| broken(path, "a description of this version", &e.to_string()))?;
+    let parsed = SafeTensors::deserialize(&bytes).map_err(|e| damaged(&e))?;
+    if parsed.len() > MAX_TENSORS {
+        return Err(broken(path, "at most 10000 tensors", &parsed.len().to_string()));
+    }
+    let mut tensors = TensorMap::default();
+    for (name, view) in parsed.tensors() {
+        if view.dtype() != Dtype::F32 {
+            return Err(broken(path, "f32 numbers", &format!("{:?} in tensor {name}", view.dtype())));
+        }
+        let values = view.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
+        let shape = view.shape().to_vec();
+        tensors.insert(name.clone(), NamedTensor { name, shape, values });
+    }
+    Ok((description, tensors))
+}
+
+fn broken(path: &Path, expected: &str, found: &str) -> Error {
+    Error::new(ErrorKind::Input, Place::file(path), expected, found, "write the file again with this version")
+}

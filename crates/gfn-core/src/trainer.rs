@@ -1,0 +1,402 @@
+//! The one training loop: clients, server, centralised runs and resumed runs are all this trainer.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use rand::RngExt;
+use rand::rngs::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
+
+use crate::encoding::StateBatch;
+use crate::environment::Environment;
+use crate::error::{Error, ErrorKind, Place, Result};
+use crate::losses::{Balance, BalanceLoss, LossGradient, LossInput, trajectory_residual};
+use crate::math::mean_and_deviation;
+use crate::observer::{Control, Observer, StepReport, Stopped};
+use crate::optimizer::{Adam, AdamSettings};
+use crate::policy::{LogProbabilities, TrainablePolicy};
+use crate::random::stream;
+use crate::replay::Replay;
+use crate::reward::Target;
+use crate::rollout::{Share, Source, Walk, sample_walks};
+use crate::score::Gathered;
+use crate::simd::move_average;
+
+/// How long to train.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Budget {
+    /// A number of steps: the same seed gives the same bits.
+    Steps(u64),
+    /// Seconds of training time; schedules follow the clock, so results differ from run to run.
+    Seconds(f64),
+}
+
+/// Trains on β · ℓ with β rising geometrically from `start` to 1 over the first `until` of the budget.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Annealing {
+    /// β at the start, in (0, 1].
+    pub start: f64,
+    /// Fraction of the budget after which β = 1.
+    pub until: f64,
+}
+
+/// Everything that decides how a policy is trained. Checked by [`Trainer::new`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TrainSettings {
+    /// The loss.
+    pub loss: Balance,
+    /// Huber threshold on residuals, natural-log units.
+    pub huber: Option<f64>,
+    /// Trajectories per step.
+    pub batch_size: usize,
+    /// When to stop.
+    pub budget: Budget,
+    /// Optimiser.
+    pub optimizer: AdamSettings,
+    /// Where trajectories come from.
+    pub behaviour: Vec<Share>,
+    /// Tempering of the target.
+    pub annealing: Option<Annealing>,
+    /// Decay of the moving average of the parameters that is handed over instead of the last ones.
+    pub averaging: Option<f64>,
+    /// Objects kept for replay.
+    pub replay_capacity: usize,
+    /// Seed of everything random in training.
+    pub seed: u64,
+}
+
+impl Default for TrainSettings {
+    fn default() -> Self {
+        TrainSettings {
+            loss: Balance::Contrastive,
+            huber: None,
+            batch_size: 64,
+            budget: Budget::Steps(2000),
+            optimizer: AdamSettings::default(),
+            behaviour: vec![Share { share: 1.0, source: Source::on_policy(0.05) }],
+            annealing: None,
+            averaging: None,
+            replay_capacity: 500,
+            seed: 0,
+        }
+    }
+}
+
+impl TrainSettings {
+    /// Refuses settings that make no sense.
+    pub fn check(&self) -> Result<()> {
+        let refuse = |setting: &str, expected: &str, found: String| {
+            Err(Error::usage(setting, expected, found, "correct the setting"))
+        };
+        let fraction = |x: f64| x > 0.0 && x <= 1.0;
+        if self.batch_size < 2 {
+            return refuse("batch_size", "at least 2 trajectories per step", self.batch_size.to_string());
+        }
+        if let Budget::Seconds(s) = self.budget
+            && !(s.is_finite() && s > 0.0)
+        {
+            return refuse("budget", "a positive number of seconds", s.to_string());
+        }
+        if !(self.optimizer.rate.is_finite() && self.optimizer.rate > 0.0) {
+            return refuse("rate", "a positive learning rate", self.optimizer.rate.to_string());
+        }
+        if self.huber.is_some_and(|h| !(h.is_finite() && h > 0.0)) {
+            return refuse("huber", "a positive threshold", format!("{:?}", self.huber));
+        }
+        if self.averaging.is_some_and(|d| !(0.0..1.0).contains(&d)) {
+            return refuse("averaging", "a decay in 0..1", format!("{:?}", self.averaging));
+        }
+        if let Some(a) = self.annealing
+            && !(fraction(a.start) && fraction(a.until))
+        {
+            return refuse("annealing", "start and until in (0, 1]", format!("{a:?}"));
+        }
+        if self.behaviour.is_empty() || self.behaviour.iter().any(|s| !(s.share.is_finite() && s.share > 0.0)) {
+            return refuse("behaviour", "at least one source, positive shares", format!("{:?}", self.behaviour));
+        }
+        for share in &self.behaviour {
+            if let Source::Own { scale, epsilon, tilt, .. } = share.source {
+                let fine = (0.0..=1.0).contains(&epsilon) && scale >= 0.0 && scale.is_finite() && tilt >= 0.0;
+                if !fine {
+                    let found = format!("{:?}", share.source);
+                    return refuse("behaviour", "epsilon in 0..=1, scale and tilt ≥ 0", found);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A policy in training.
+pub struct Trainer<E: Environment> {
+    pub(crate) env: Arc<E>,
+    target: Arc<dyn Target<E>>,
+    pub(crate) policy: Box<dyn TrainablePolicy>,
+    loss: Box<dyn BalanceLoss>,
+    pub(crate) settings: TrainSettings,
+    pub(crate) optimizer: Adam,
+    pub(crate) step: u64,
+    pub(crate) seconds: f64,
+    pub(crate) log_z: f64,
+    pub(crate) average: Option<Vec<Vec<f32>>>,
+    pub(crate) replay: Replay<E>,
+    proposals: Vec<E::State>,
+}
+
+/// What training leaves behind.
+pub struct Trained {
+    /// The policy, with averaged parameters where averaging was on.
+    pub policy: Box<dyn TrainablePolicy>,
+    /// The learned log Z (trajectory balance only; otherwise 0).
+    pub log_z: f64,
+    /// Steps made.
+    pub steps: u64,
+    /// Seconds of training.
+    pub seconds: f64,
+}
+
+impl<E: Environment> Trainer<E> {
+    /// Checks the settings against the environment, the policy and each other.
+    pub fn new(
+        env: Arc<E>,
+        target: Arc<dyn Target<E>>,
+        policy: Box<dyn TrainablePolicy>,
+        settings: TrainSettings,
+    ) -> Result<Self> {
+        settings.check()?;
+        let loss = settings.loss.build(settings.huber);
+        loss.check(env.spec())?;
+        if policy.spec().env != *env.spec() {
+            return Err(Error::usage(
+                "policy",
+                format!("one made for the environment {} {}", env.spec().name, env.spec().fingerprint),
+                format!("one for {} {}", policy.spec().env.name, policy.spec().env.fingerprint),
+                "build it from this environment's spec",
+            ));
+        }
+        if loss.needs_flow() && !policy.spec().flow {
+            return Err(Error::usage(
+                "policy",
+                "an output for log F(s), which this loss needs",
+                "none",
+                "set `flow` in the policy's spec",
+            ));
+        }
+        let uses = |wanted: Source| settings.behaviour.iter().any(|s| s.source == wanted);
+        if uses(Source::UniformObjects) && env.sample_object(&mut stream(0, "probe", 0)).is_none() {
+            return Err(Error::usage(
+                "behaviour",
+                "sources that the environment offers",
+                "uniform-objects, which it cannot draw",
+                "use other sources",
+            ));
+        }
+        Ok(Trainer {
+            replay: Replay::new(if uses(Source::Replay) { settings.replay_capacity } else { 0 }),
+            env,
+            target,
+            policy,
+            loss,
+            settings,
+            optimizer: Adam::default(),
+            step: 0,
+            seconds: 0.0,
+            log_z: 0.0,
+            average: None,
+            proposals: Vec::new(),
+        })
+    }
+
+    /// Objects for [`Source::Proposals`]: another party's samples. A resumed run must be given the same ones.
+    pub fn with_proposals(mut self, proposals: Vec<E::State>) -> Self {
+        self.proposals = proposals;
+        self
+    }
+
+    /// Steps made so far.
+    pub fn steps(&self) -> u64 {
+        self.step
+    }
+
+    /// Seconds of training so far.
+    pub fn seconds(&self) -> f64 {
+        self.seconds
+    }
+
+    /// Fraction of the budget that is spent.
+    pub fn progress(&self) -> f64 {
+        let spent = match self.settings.budget {
+            Budget::Steps(0) => 1.0,
+            Budget::Steps(n) => self.step as f64 / n as f64,
+            Budget::Seconds(s) => self.seconds / s,
+        };
+        spent.min(1.0)
+    }
+
+    /// The policy as it stands (the last parameters, not their average).
+    pub fn policy(&self) -> &dyn TrainablePolicy {
+        self.policy.as_ref()
+    }
+
+    /// One training step: sample, encode, forward, target, loss, pull back, update.
+    pub fn step(&mut self) -> Result<StepReport> {
+        let start = Instant::now();
+        let mut rng = stream(self.settings.seed, "training", self.step);
+        let walks = self.plan_walks(&mut rng);
+        let env = Arc::clone(&self.env);
+        let batch = sample_walks(env.as_ref(), self.policy.as_policy(), walks, &mut rng);
+        let needs = self.policy.needs().union(self.target.needs());
+        let encoded = StateBatch::new(env.as_ref(), batch.distinct_states(), needs);
+        self.policy.prepare(&encoded);
+
+        let log_target = self.target.trajectories(env.as_ref(), &batch, &encoded);
+        for (b, &score) in log_target.iter().enumerate() {
+            self.replay.offer(score, batch.object(b));
+        }
+        let beta = self.inverse_temperature();
+        let scaled: Vec<f64> = log_target.iter().map(|l| beta * l).collect();
+        let state_log_reward: Vec<f64> = if self.loss.needs_state_rewards() {
+            self.target.states(env.as_ref(), &batch, &encoded).iter().map(|l| beta * l).collect()
+        } else {
+            Vec::new()
+        };
+
+        let (output, pull_back) = self.policy.record(&encoded);
+        let log_p = LogProbabilities::new(&encoded, &output);
+        let with_stop = self.loss.needs_state_rewards();
+        let gathered = Gathered::new(&batch, &encoded, &log_p, with_stop);
+        let flows: Vec<f64> = if self.loss.needs_flow() {
+            batch.distinct_of.iter().map(|&row| output.log_flow[row as usize]).collect()
+        } else {
+            Vec::new()
+        };
+        let input = LossInput {
+            offsets: &batch.offsets,
+            stop: env.spec().stop,
+            log_forward: &gathered.log_forward,
+            log_backward: &gathered.log_backward,
+            log_stop: &gathered.log_stop,
+            log_flow: &flows,
+            log_target: &scaled,
+            state_log_reward: &state_log_reward,
+            log_z: self.log_z,
+        };
+        let mut slopes = LossGradient::zeros(&input);
+        let loss = self.loss.evaluate(&input, &mut slopes);
+        let residuals: Vec<f64> =
+            (0..batch.len()).map(|b| trajectory_residual(&input, b)).filter(|r| r.is_finite()).collect();
+        if self.step == 0 && self.loss.needs_log_z() {
+            // Trajectory balance starts at the log Z that its first batch suggests, not at 0.
+            self.log_z = -mean_and_deviation(&residuals).0;
+        }
+        let gradient = gathered.pull_back(&batch, &encoded, &log_p, &slopes, &output);
+        let gradients = pull_back(&gradient);
+        if !loss.is_finite() || gradients.iter().flatten().any(|g| !g.is_finite()) {
+            return Err(Error::new(
+                ErrorKind::Input,
+                Place::item(format!("training step {}", self.step + 1)),
+                "a finite loss and gradient",
+                format!("loss {loss}"),
+                "lower the learning rate, or set a Huber threshold",
+            ));
+        }
+        let factor = self.settings.optimizer.schedule(self.step, self.progress());
+        let gradient_norm = self.optimizer.update(
+            &self.settings.optimizer,
+            factor,
+            self.policy.parameters_mut(),
+            &gradients,
+            self.loss.needs_log_z().then_some((&mut self.log_z, slopes.log_z)),
+        );
+        self.policy.parameters_changed();
+        self.update_average();
+        self.step += 1;
+        self.seconds += start.elapsed().as_secs_f64();
+        Ok(StepReport {
+            step: self.step,
+            seconds: self.seconds,
+            progress: self.progress(),
+            loss,
+            residual_deviation: mean_and_deviation(&residuals).1,
+            gradient_norm,
+        })
+    }
+
+    /// Steps until the budget is spent or an observer stops it.
+    pub fn run(&mut self, observer: &mut dyn Observer) -> Result<Stopped> {
+        while self.progress() < 1.0 {
+            let report = self.step()?;
+            if observer.after_step(&report) == Control::Stop {
+                return Ok(Stopped::Interrupted);
+            }
+        }
+        Ok(Stopped::BudgetSpent)
+    }
+
+    /// Ends training and hands the policy over.
+    pub fn finish(mut self) -> Trained {
+        if let Some(average) = self.average.take() {
+            for (values, average) in self.policy.parameters_mut().into_iter().zip(average) {
+                *values = average;
+            }
+            self.policy.parameters_changed();
+        }
+        Trained { policy: self.policy, log_z: self.log_z, steps: self.step, seconds: self.seconds }
+    }
+
+    fn inverse_temperature(&self) -> f64 {
+        match self.settings.annealing {
+            Some(a) if self.progress() < a.until => a.start.powf(1.0 - self.progress() / a.until),
+            _ => 1.0,
+        }
+    }
+
+    fn update_average(&mut self) {
+        let Some(decay) = self.settings.averaging else { return };
+        let parameters = self.policy.parameters_mut();
+        let average = self.average.get_or_insert_with(|| parameters.iter().map(|p| (**p).clone()).collect());
+        for (average, values) in average.iter_mut().zip(parameters) {
+            let known = average.len();
+            average.extend_from_slice(&values[known..]);
+            move_average(average, values, decay as f32);
+        }
+    }
+
+    /// Deals the batch to the sources; boundaries move with the step, so that small shares get their due over time.
+    fn plan_walks(&self, rng: &mut ChaCha8Rng) -> Vec<Walk<E::State>> {
+        let n = self.settings.batch_size as f64;
+        let total: f64 = self.settings.behaviour.iter().map(|s| s.share).sum();
+        let phase: f64 = rng.random();
+        let mut walks = Vec::with_capacity(self.settings.batch_size);
+        let mut cumulative = 0.0;
+        for (k, share) in self.settings.behaviour.iter().enumerate() {
+            cumulative += share.share / total;
+            let last = k + 1 == self.settings.behaviour.len();
+            let boundary = if last { self.settings.batch_size } else { (n * cumulative + phase) as usize };
+            while walks.len() < boundary.min(self.settings.batch_size) {
+                walks.push(self.walk_from(share.source, rng));
+            }
+        }
+        walks
+    }
+
+    fn walk_from(&self, source: Source, rng: &mut ChaCha8Rng) -> Walk<E::State> {
+        // What has nothing to offer yet (an empty replay buffer) leaves its place to the policy.
+        let own = Walk::Forward { scale: 1.0, epsilon: 0.05, tilt: 0.0 };
+        match source {
+            Source::Own { scale, random_scale, epsilon, tilt } => {
+                let scale = if random_scale { scale * rng.random::<f64>() } else { scale };
+                Walk::Forward { scale, epsilon, tilt }
+            }
+            Source::UniformPolicy => Walk::Forward { scale: 0.0, epsilon: 0.0, tilt: 0.0 },
+            Source::UniformObjects => self.env.sample_object(rng).map_or(own, Walk::Backward),
+            Source::Replay => self.replay.draw(rng).map_or(own, |x| Walk::Backward(x.clone())),
+            Source::Proposals if self.proposals.is_empty() => own,
+            Source::Proposals => {
+                Walk::Backward(self.proposals[rng.random_range(0..self.proposals.len())].clone())
+            }
+        }
+    }
+}
