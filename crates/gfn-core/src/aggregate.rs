@@ -203,15 +203,15 @@ impl<E: Environment> Target<E> for ClientEnsemble<E> {
     /// Equation (8), summed along the path: log R(s_i) − log R(s_0) = Σ_j Σ_n w_n Δ_n(s_j → s_{j+1}) + log g.
     fn states(&self, env: &E, batch: &TrajectoryBatch<E>, encoded: &StateBatch) -> Vec<f64> {
         let sums = self.logits.weighted(encoded);
-        let stop = |slot: usize| {
-            sums.forward[encoded.forward_offsets[batch.distinct_of[slot] as usize + 1] - 1]
-        };
+        let stop =
+            |slot: usize| sums.forward[encoded.forward_offsets[batch.distinct_of[slot] as usize + 1] - 1];
         let mut log_rewards = Vec::with_capacity(batch.states.len());
         for b in 0..batch.len() {
             let mut score = 0.0;
             for slot in batch.slots(b) {
                 if slot > batch.offsets[b] {
-                    let (row, before) = (batch.distinct_of[slot] as usize, batch.distinct_of[slot - 1] as usize);
+                    let (row, before) =
+                        (batch.distinct_of[slot] as usize, batch.distinct_of[slot - 1] as usize);
                     score += sums.forward[encoded.forward_position(before, batch.forward[slot - 1])]
                         + stop(slot)
                         - sums.backward[encoded.backward_position(row, batch.backward[slot])]

@@ -69,7 +69,12 @@ impl ClientModel {
         }
         if !meta.prior_share.is_finite() {
             let found = meta.prior_share.to_string();
-            return Err(Error::input(Place::file(path).named("prior_share"), "a number", found, "train again"));
+            return Err(Error::input(
+                Place::file(path).named("prior_share"),
+                "a number",
+                found,
+                "train again",
+            ));
         }
         let policy = meta.policy.restore(tensors).map_err(|e| e.in_file(path))?;
         Ok(ClientModel { meta, policy })

@@ -27,10 +27,7 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, "make the folder", &e))?;
     let fail = |e: &std::io::Error| Error::io(path, "write", e);
-    let mut file = tempfile::Builder::new()
-        .prefix(".partial-")
-        .tempfile_in(folder)
-        .map_err(|e| fail(&e))?;
+    let mut file = tempfile::Builder::new().prefix(".partial-").tempfile_in(folder).map_err(|e| fail(&e))?;
     file.write_all(bytes).map_err(|e| fail(&e))?;
     file.as_file().sync_all().map_err(|e| fail(&e))?;
     file.persist(path).map_err(|e| fail(&e.error))?;
@@ -87,7 +84,8 @@ pub fn load<T: DeserializeOwned>(path: &Path) -> Result<(T, TensorMap)> {
         if view.dtype() != Dtype::F32 {
             return Err(broken(path, "f32 numbers", &format!("{:?} in tensor {name}", view.dtype())));
         }
-        let values = view.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
+        let values =
+            view.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
         let shape = view.shape().to_vec();
         tensors.insert(name.clone(), NamedTensor { name, shape, values });
     }

@@ -113,8 +113,13 @@ impl TrainSettings {
         {
             return refuse("annealing", "start and until in (0, 1]", format!("{a:?}"));
         }
-        if self.behaviour.is_empty() || self.behaviour.iter().any(|s| !(s.share.is_finite() && s.share > 0.0)) {
-            return refuse("behaviour", "at least one source, positive shares", format!("{:?}", self.behaviour));
+        if self.behaviour.is_empty() || self.behaviour.iter().any(|s| !(s.share.is_finite() && s.share > 0.0))
+        {
+            return refuse(
+                "behaviour",
+                "at least one source, positive shares",
+                format!("{:?}", self.behaviour),
+            );
         }
         for share in &self.behaviour {
             if let Source::Own { scale, epsilon, tilt, .. } = share.source {

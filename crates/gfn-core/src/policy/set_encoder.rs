@@ -1,12 +1,12 @@
 //! A network that shares its weights over the rows of a state (Deep Sets), with a head per action or per pair of rows.
 
 use super::backend::{Network, random_weights};
-use crate::simd::{add_to_rows, sum_rows};
 use super::{NamedTensor, Output, Policy, PolicySpec, PullBack, SetEncoderSettings, TrainablePolicy};
 use crate::encoding::{Needs, StateBatch};
 use crate::environment::Heads;
 use crate::error::{Error, Result};
 use crate::random::stream;
+use crate::simd::{add_to_rows, sum_rows};
 
 /// Row r with active features f: v_r = network(Σ_f E_f + b); context c = Σ_r v_r.
 ///

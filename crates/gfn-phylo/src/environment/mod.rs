@@ -1,0 +1,418 @@
+//! Unrooted trees built by merging: a forest over the ingroup, with the outgroup hung on the last root.
+
+mod layout;
+mod subtree;
+
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use gfn_core::environment::fingerprint;
+use gfn_core::{EnvSpec, Environment, Error, Heads, Result, StopRule};
+use rand::RngExt;
+use rand::rngs::ChaCha8Rng;
+
+pub use layout::FeatureLayout;
+pub use subtree::{Children, Subtree};
+
+use crate::branch::BranchLengths;
+
+/// A merge that is under way: branch lengths are chosen one action at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Pending {
+    /// None.
+    None,
+    /// The trees with these smallest leaves will be merged; the left edge's bin is next.
+    LeftBin {
+        /// Smallest leaf of the left tree.
+        left: u32,
+        /// Smallest leaf of the right tree.
+        right: u32,
+    },
+    /// The right edge's bin is next.
+    RightBin {
+        /// Smallest leaf of the left tree.
+        left: u32,
+        /// Smallest leaf of the right tree.
+        right: u32,
+        /// Bin of the left edge.
+        left_bin: u8,
+    },
+}
+
+/// A forest of rooted binary trees over disjoint sets of ingroup leaves.
+#[derive(Debug, Clone)]
+pub struct Forest {
+    /// Trees by increasing smallest leaf.
+    pub trees: Vec<Arc<Subtree>>,
+    /// The merge under way.
+    pub pending: Pending,
+    /// Bin of the edge to the outgroup, chosen last.
+    pub outgroup_bin: Option<u8>,
+}
+
+impl PartialEq for Forest {
+    fn eq(&self, other: &Self) -> bool {
+        self.trees.len() == other.trees.len()
+            && self.pending == other.pending
+            && self.outgroup_bin == other.outgroup_bin
+            && self.trees.iter().zip(&other.trees).all(|(a, b)| a.hash == b.hash)
+    }
+}
+
+impl Eq for Forest {}
+
+impl Hash for Forest {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let sum = self.trees.iter().fold(0u128, |sum, t| sum.wrapping_add(t.hash));
+        state.write_u64(sum as u64);
+        self.pending.hash(state);
+        self.outgroup_bin.hash(state);
+    }
+}
+
+impl Forest {
+    /// The ingroup tree of a complete object.
+    pub fn root(&self) -> Option<&Arc<Subtree>> {
+        (self.trees.len() == 1).then(|| &self.trees[0])
+    }
+
+    fn position(&self, smallest_leaf: u32) -> usize {
+        self.trees.binary_search_by_key(&smallest_leaf, |t| t.smallest_leaf).expect("a tree of this forest")
+    }
+
+    fn n_internal(&self) -> u32 {
+        self.trees.iter().map(|t| t.n_internal).sum()
+    }
+}
+
+/// The environment of merge forests (method.md §5).
+///
+/// An unrooted binary tree over n taxa is a rooted binary tree over the n − 1 others hung on one outgroup taxon, so
+/// every unrooted topology is reached, each as exactly one object. Undoing the root of a tree with probability
+/// proportional to its number of internal nodes makes p_B uniform over merge orders.
+#[derive(Debug, Clone)]
+pub struct MergeForest {
+    spec: EnvSpec,
+    layout: FeatureLayout,
+    taxa: Vec<String>,
+    outgroup: usize,
+    ingroup: Vec<usize>,
+    branches: BranchLengths,
+    leaves: Vec<Arc<Subtree>>,
+}
+
+/// Fewest taxa that leave a choice between topologies.
+pub const MIN_TAXA: usize = 4;
+/// Most taxa: beyond, a policy over all pairs of leaves does not fit into memory.
+pub const MAX_TAXA: usize = 200;
+
+impl MergeForest {
+    /// The environment over these taxa; `outgroup` is an index into them.
+    pub fn new(taxa: Vec<String>, outgroup: usize, branches: BranchLengths) -> Result<Self> {
+        if !(MIN_TAXA..=MAX_TAXA).contains(&taxa.len()) {
+            return Err(Error::input(
+                gfn_core::Place::item("taxa"),
+                format!("{MIN_TAXA} to {MAX_TAXA} taxa (with fewer there is only one unrooted tree)"),
+                format!("{}", taxa.len()),
+                "use another alignment",
+            ));
+        }
+        if outgroup >= taxa.len() {
+            return Err(Error::usage(
+                "outgroup",
+                format!("an index below {}", taxa.len()),
+                outgroup.to_string(),
+                "name one of the taxa",
+            ));
+        }
+        let ingroup: Vec<usize> = (0..taxa.len()).filter(|&t| t != outgroup).collect();
+        let layout = FeatureLayout { n_leaves: ingroup.len() as u32, n_bins: branches.n_bins() as u32 };
+        let description = branches.to_string();
+        let mut parts: Vec<&str> = vec!["merge-forest", &taxa[outgroup], &description];
+        parts.extend(taxa.iter().map(String::as_str));
+        let spec = EnvSpec {
+            name: "merge-forest".into(),
+            fingerprint: fingerprint(&parts),
+            rows: 1,
+            width: layout.n_features(),
+            n_forward: (layout.n_pairs() + layout.n_bins) as usize,
+            n_backward: ingroup.len() + usize::from(layout.n_bins > 0),
+            heads: Heads::Flat,
+            stop: StopRule::Exhausted,
+        };
+        let leaves = (0..layout.n_leaves).map(Subtree::leaf).collect();
+        Ok(MergeForest { spec, layout, taxa, outgroup, ingroup, branches, leaves })
+    }
+
+    /// Names of all taxa.
+    pub fn taxa(&self) -> &[String] {
+        &self.taxa
+    }
+
+    /// Index of the outgroup taxon.
+    pub fn outgroup(&self) -> usize {
+        self.outgroup
+    }
+
+    /// Taxon index of each ingroup leaf.
+    pub fn ingroup(&self) -> &[usize] {
+        &self.ingroup
+    }
+
+    /// Branch lengths.
+    pub fn branches(&self) -> &BranchLengths {
+        &self.branches
+    }
+
+    /// Indices of features and pairs.
+    pub fn layout(&self) -> &FeatureLayout {
+        &self.layout
+    }
+
+    /// The leaf with this ingroup index.
+    pub fn leaf(&self, leaf: usize) -> &Arc<Subtree> {
+        &self.leaves[leaf]
+    }
+
+    /// The object with this ingroup tree (and outgroup bin, where lengths are chosen).
+    pub fn object(&self, root: Arc<Subtree>, outgroup_bin: Option<u8>) -> Forest {
+        Forest { trees: vec![root], pending: Pending::None, outgroup_bin }
+    }
+
+    /// The tree of two trees of this environment.
+    pub fn merge(&self, a: &Arc<Subtree>, b: &Arc<Subtree>, bins: (u8, u8)) -> Arc<Subtree> {
+        Subtree::merge(a, b, bins, &self.layout)
+    }
+
+    fn with_bins(&self) -> bool {
+        self.layout.n_bins > 0
+    }
+
+    /// Backward action that takes back the last chosen bin or pair.
+    fn take_back(&self) -> u32 {
+        self.layout.n_leaves
+    }
+
+    fn merged(&self, forest: &Forest, left: u32, right: u32, bins: (u8, u8)) -> Forest {
+        let (l, r) = (forest.position(left), forest.position(right));
+        let mut trees = forest.trees.clone();
+        let right = trees.remove(r);
+        trees[l] = self.merge(&forest.trees[l], &right, bins);
+        Forest { trees, pending: Pending::None, outgroup_bin: None }
+    }
+
+    fn split(&self, forest: &Forest, smallest_leaf: u32) -> (Forest, Children) {
+        let position = forest.position(smallest_leaf);
+        let children = forest.trees[position].children.clone().expect("a tree that can be undone");
+        let mut trees = forest.trees.clone();
+        trees[position] = Arc::clone(&children.left);
+        let place = trees.partition_point(|t| t.smallest_leaf < children.right.smallest_leaf);
+        trees.insert(place, Arc::clone(&children.right));
+        (Forest { trees, pending: Pending::None, outgroup_bin: None }, children)
+    }
+}
+
+impl Environment for MergeForest {
+    type State = Forest;
+
+    fn spec(&self) -> &EnvSpec {
+        &self.spec
+    }
+
+    fn initial(&self) -> Forest {
+        Forest { trees: self.leaves.clone(), pending: Pending::None, outgroup_bin: None }
+    }
+
+    fn forward_actions(&self, state: &Forest, actions: &mut Vec<u32>) {
+        let bins = || self.layout.n_pairs()..self.layout.n_pairs() + self.layout.n_bins;
+        if state.pending != Pending::None {
+            actions.extend(bins());
+        } else if state.trees.len() > 1 {
+            for (a, left) in state.trees.iter().enumerate() {
+                let right = state.trees[a + 1..].iter();
+                actions.extend(right.map(|r| self.layout.pair(left.smallest_leaf, r.smallest_leaf)));
+            }
+        } else if self.with_bins() && state.outgroup_bin.is_none() {
+            actions.extend(bins());
+        }
+    }
+
+    fn backward_actions(&self, state: &Forest, actions: &mut Vec<u32>, weights: &mut Vec<f64>) {
+        if state.pending != Pending::None || state.outgroup_bin.is_some() {
+            actions.push(self.take_back());
+            weights.push(1.0);
+            return;
+        }
+        for tree in state.trees.iter().filter(|t| t.n_internal > 0) {
+            actions.push(tree.smallest_leaf);
+            weights.push(f64::from(tree.n_internal));
+        }
+    }
+
+    fn step(&self, state: &Forest, action: u32) -> (Forest, u32) {
+        let n_pairs = self.layout.n_pairs();
+        if action < n_pairs {
+            let (left, right) = self.layout.leaves_of_pair(action);
+            if self.with_bins() {
+                let next = Forest { pending: Pending::LeftBin { left, right }, ..state.clone() };
+                return (next, self.take_back());
+            }
+            return (self.merged(state, left, right, (0, 0)), left);
+        }
+        let bin = (action - n_pairs) as u8;
+        match state.pending {
+            Pending::LeftBin { left, right } => {
+                let pending = Pending::RightBin { left, right, left_bin: bin };
+                (Forest { pending, ..state.clone() }, self.take_back())
+            }
+            Pending::RightBin { left, right, left_bin } => {
+                (self.merged(state, left, right, (left_bin, bin)), left)
+            }
+            Pending::None => (Forest { outgroup_bin: Some(bin), ..state.clone() }, self.take_back()),
+        }
+    }
+
+    fn undo(&self, state: &Forest, backward_action: u32) -> (Forest, u32) {
+        let n_pairs = self.layout.n_pairs();
+        if backward_action == self.take_back() {
+            return match (state.pending, state.outgroup_bin) {
+                (Pending::LeftBin { left, right }, _) => {
+                    (Forest { pending: Pending::None, ..state.clone() }, self.layout.pair(left, right))
+                }
+                (Pending::RightBin { left, right, left_bin }, _) => {
+                    let pending = Pending::LeftBin { left, right };
+                    (Forest { pending, ..state.clone() }, n_pairs + u32::from(left_bin))
+                }
+                (Pending::None, bin) => {
+                    let bin = bin.expect("a chosen outgroup bin");
+                    (Forest { outgroup_bin: None, ..state.clone() }, n_pairs + u32::from(bin))
+                }
+            };
+        }
+        let (mut forest, children) = self.split(state, backward_action);
+        let (left, right) = (children.left.smallest_leaf, children.right.smallest_leaf);
+        if self.with_bins() {
+            forest.pending = Pending::RightBin { left, right, left_bin: children.bins.0 };
+            return (forest, n_pairs + u32::from(children.bins.1));
+        }
+        (forest, self.layout.pair(left, right))
+    }
+
+    fn encode(&self, state: &Forest, features: &mut Vec<u32>) {
+        for tree in &state.trees {
+            features.extend_from_slice(&tree.features);
+        }
+        match state.pending {
+            Pending::None => {}
+            Pending::LeftBin { left, right } => {
+                features.push(self.layout.pending_pair(self.layout.pair(left, right)));
+            }
+            Pending::RightBin { left, right, left_bin } => {
+                features.push(self.layout.pending_pair(self.layout.pair(left, right)));
+                features.push(self.layout.pending_bin(left_bin));
+            }
+        }
+        features.extend(state.outgroup_bin.map(|bin| self.layout.outgroup_bin(bin)));
+    }
+
+    fn log_backward_after(&self, state: &Forest, action: u32) -> f64 {
+        let (left, right) = match state.pending {
+            Pending::RightBin { left, right, .. } => (left, right),
+            Pending::None if action < self.layout.n_pairs() && !self.with_bins() => {
+                self.layout.leaves_of_pair(action)
+            }
+            _ => return 0.0,
+        };
+        let internal = |leaf| state.trees[state.position(leaf)].n_internal;
+        (f64::from(internal(left) + internal(right) + 1) / f64::from(state.n_internal() + 1)).ln()
+    }
+
+    fn n_action_keys(&self) -> usize {
+        2
+    }
+
+    /// A merge: the clade it makes, and the pair of clades it joins. A bin: the clade below the edge with the bin,
+    /// and the pair of clades with it.
+    fn action_keys(&self, state: &Forest, action: u32, keys: &mut Vec<u64>) {
+        let clade = |leaf: u32| state.trees[state.position(leaf)].clade;
+        let join = |a: u64, b: u64| mix64(a ^ mix64(b));
+        if action < self.layout.n_pairs() {
+            let (left, right) = self.layout.leaves_of_pair(action);
+            let (a, b) = (clade(left), clade(right));
+            keys.extend([mix64(a.wrapping_add(b)), join(a, b)]);
+            return;
+        }
+        let bin = mix64(u64::from(action) << 32 | 1);
+        let (edge, other) = match state.pending {
+            Pending::LeftBin { left, right } => (clade(left), clade(right)),
+            Pending::RightBin { left, right, .. } => (clade(right), clade(left)),
+            Pending::None => (state.trees[0].clade, 0),
+        };
+        keys.extend([join(edge, bin), join(join(edge, other), bin)]);
+    }
+
+    /// A merge: all pairs of leaves, one from each tree.
+    fn pooled_outputs(&self, state: &Forest, action: u32, outputs: &mut Vec<u32>) {
+        if action >= self.layout.n_pairs() {
+            outputs.push(action);
+            return;
+        }
+        let (left, right) = self.layout.leaves_of_pair(action);
+        let leaves = |leaf: u32| &state.trees[state.position(leaf)].leaves;
+        for &(i, _) in leaves(left) {
+            outputs.extend(leaves(right).iter().map(|&(j, _)| self.layout.pair(i, j)));
+        }
+    }
+
+    /// A uniform topology by random insertion of leaves into edges (root edge included), uniform bins.
+    fn sample_object(&self, rng: &mut ChaCha8Rng) -> Option<Forest> {
+        let m = self.ingroup.len();
+        // Nodes 0..m are leaves; node `none` is the parent of the root.
+        let none = usize::MAX;
+        let mut parent = vec![none; 2 * m - 1];
+        let mut children = vec![[none; 2]; 2 * m - 1];
+        let mut root = 0;
+        let mut edges = vec![0usize];
+        for leaf in 1..m {
+            let below = edges[rng.random_range(0..edges.len())];
+            let node = m + leaf - 1;
+            let above = parent[below];
+            children[node] = [below, leaf];
+            parent[node] = above;
+            parent[below] = node;
+            parent[leaf] = node;
+            if above == none {
+                root = node;
+            } else {
+                let side = usize::from(children[above][1] == below);
+                children[above][side] = node;
+            }
+            edges.extend([node, leaf]);
+        }
+        let mut order = vec![root];
+        for i in 0.. {
+            let Some(&node) = order.get(i) else { break };
+            order.extend(children[node].iter().filter(|&&c| c != none));
+        }
+        let mut bin = || if self.with_bins() { rng.random_range(0..self.layout.n_bins) as u8 } else { 0 };
+        let mut trees: Vec<Option<Arc<Subtree>>> = vec![None; 2 * m - 1];
+        for &node in order.iter().rev() {
+            trees[node] = Some(if node < m {
+                Arc::clone(&self.leaves[node])
+            } else {
+                let [a, b] = children[node].map(|c| trees[c].clone().expect("children come first"));
+                self.merge(&a, &b, (bin(), bin()))
+            });
+        }
+        let outgroup_bin = self.with_bins().then(&mut bin);
+        trees[root].take().map(|tree| self.object(tree, outgroup_bin))
+    }
+}
+
+/// A bijective 64-bit mixer (SplitMix64's finaliser, Steele et al. 2014).
+fn mix64(value: u64) -> u64 {
+    let mut x = value.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    x ^ (x >> 31)
+}
