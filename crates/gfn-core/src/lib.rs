@@ -3,6 +3,7 @@
 pub mod aggregate;
 mod checkpoint;
 pub mod client;
+pub mod domain;
 pub mod encoding;
 pub mod environment;
 pub mod error;
@@ -16,6 +17,7 @@ pub mod replay;
 pub mod reward;
 pub mod rollout;
 pub mod score;
+pub mod server;
 mod simd;
 pub mod tensor_file;
 pub mod trainer;

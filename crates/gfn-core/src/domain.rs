@@ -1,0 +1,71 @@
+//! What the `ep` command and generic tools ask of a domain.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::environment::Environment;
+use crate::error::{Result, Warning};
+use crate::policy::PolicyKind;
+use crate::reward::LogReward;
+use crate::trainer::TrainSettings;
+
+/// The trainings of an embarrassingly parallel run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// A client on its own data.
+    Client,
+    /// A client that goes on with the server's proposals.
+    ClientRound,
+    /// The server on the clients' policies.
+    Server,
+    /// One policy on all data: what a run with a single client is.
+    Centralised,
+}
+
+/// How a domain wants a stage to be trained; budget and seed are filled in by the caller.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Recipe {
+    /// Family and sizes of the policy.
+    pub policy: PolicyKind,
+    /// Loss, optimiser, behaviour.
+    pub settings: TrainSettings,
+}
+
+/// A client's data, as a reward.
+pub struct ClientData<E: Environment> {
+    /// log p(D_n | x) + prior_share · log p(x).
+    pub reward: Arc<dyn LogReward<E>>,
+    /// The exponent of the prior in it.
+    pub prior_share: f64,
+    /// A line about the data, such as the number of sites.
+    pub description: String,
+    /// What the user should know about the data.
+    pub warnings: Vec<Warning>,
+}
+
+/// A domain with everything fixed that all parties share: it is built from a plan, without data.
+pub trait Domain: Send + Sync {
+    /// The environment.
+    type Env: Environment;
+
+    /// Name in plans and files.
+    fn name(&self) -> &'static str;
+
+    /// The environment all parties share.
+    fn environment(&self) -> &Arc<Self::Env>;
+
+    /// Reads a client's data file.
+    fn read_client(&self, path: &Path) -> Result<ClientData<Self::Env>>;
+
+    /// log p(x), the public prior (natural log, normalised).
+    fn log_prior(&self) -> Arc<dyn LogReward<Self::Env>>;
+
+    /// The canonical name of an object, used in every file.
+    fn object_name(&self, object: &<Self::Env as Environment>::State) -> String;
+
+    /// The object of a name.
+    fn parse_object(&self, name: &str) -> Result<<Self::Env as Environment>::State>;
+
+    /// How a stage is trained.
+    fn recipe(&self, stage: Stage) -> Recipe;
+}
