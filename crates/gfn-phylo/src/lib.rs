@@ -2,6 +2,10 @@
 
 mod alignment_matrix;
 mod characters;
+mod newick;
+mod patterns;
 
 pub use alignment_matrix::Alignment;
 pub use characters::{ALL_STATES, STATE_LETTERS, normal_character, state_set};
+pub use newick::{NewickNode, NewickTree};
+pub use patterns::SitePatterns;
