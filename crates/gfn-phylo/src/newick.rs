@@ -213,7 +213,11 @@ impl Reader<'_> {
                         Some(_) => {}
                         None => {
                             self.position = start;
-                            return Err(self.error_found("']'", "a comment without end", "close the comment"));
+                            return Err(self.error_found(
+                                "']'",
+                                "a comment without end",
+                                "close the comment",
+                            ));
                         }
                     }
                     self.position += 1;
