@@ -1,0 +1,335 @@
+//! The inner loops of the likelihood: straight loops over patterns, compiled once for each vector extension.
+//!
+//! No operation is contracted or reordered: results are the same to the last bit with every extension.
+
+/// Patterns are padded to a multiple of this, the widest vector in use.
+pub(super) const LANES: usize = 8;
+
+type Lanes = [f64; LANES];
+
+/// Four states of one category: four consecutive runs of `padded` numbers.
+#[inline(always)]
+fn states(block: &[f64], padded: usize) -> [&[Lanes]; 4] {
+    std::array::from_fn(|state| block[state * padded..(state + 1) * padded].as_chunks().0)
+}
+
+#[inline(always)]
+fn states_mut(block: &mut [f64], padded: usize) -> [&mut [Lanes]; 4] {
+    let (s0, rest) = block.split_at_mut(padded);
+    let (s1, rest) = rest.split_at_mut(padded);
+    let (s2, s3) = rest.split_at_mut(padded);
+    [s0, s1, s2, &mut s3[..padded]].map(|state| state.as_chunks_mut().0)
+}
+
+/// The smallest over patterns of the largest over states of what was written.
+#[inline(always)]
+fn track(lowest: &mut Lanes, values: [&Lanes; 4]) {
+    let larger = |x: f64, y: f64| if x > y { x } else { y };
+    for lane in 0..LANES {
+        let highest =
+            larger(larger(values[0][lane], values[1][lane]), larger(values[2][lane], values[3][lane]));
+        lowest[lane] = if highest < lowest[lane] { highest } else { lowest[lane] };
+    }
+}
+
+fn smallest(lanes: &Lanes) -> f64 {
+    lanes.iter().copied().fold(f64::INFINITY, f64::min)
+}
+
+#[inline(always)]
+fn merge_jukes_cantor_body(
+    out: &mut [f64],
+    a: &[f64],
+    ta: [f64; 2],
+    b: &[f64],
+    tb: [f64; 2],
+    padded: usize,
+) -> f64 {
+    let (a, b) = (states(a, padded), states(b, padded));
+    let out = states_mut(out, padded);
+    let n = padded / LANES;
+    let ([a0, a1, a2, a3], [b0, b1, b2, b3]) = (a.map(|s| &s[..n]), b.map(|s| &s[..n]));
+    let [o0, o1, o2, o3] = out.map(|s| &mut s[..n]);
+    let mut lowest = [f64::INFINITY; LANES];
+    for i in 0..n {
+        for lane in 0..LANES {
+            let sum_a = ((a0[i][lane] + a1[i][lane]) + (a2[i][lane] + a3[i][lane])) * ta[1];
+            let sum_b = ((b0[i][lane] + b1[i][lane]) + (b2[i][lane] + b3[i][lane])) * tb[1];
+            o0[i][lane] = (a0[i][lane] * ta[0] + sum_a) * (b0[i][lane] * tb[0] + sum_b);
+            o1[i][lane] = (a1[i][lane] * ta[0] + sum_a) * (b1[i][lane] * tb[0] + sum_b);
+            o2[i][lane] = (a2[i][lane] * ta[0] + sum_a) * (b2[i][lane] * tb[0] + sum_b);
+            o3[i][lane] = (a3[i][lane] * ta[0] + sum_a) * (b3[i][lane] * tb[0] + sum_b);
+        }
+        track(&mut lowest, [&o0[i], &o1[i], &o2[i], &o3[i]]);
+    }
+    smallest(&lowest)
+}
+
+#[inline(always)]
+fn row(m: &[f64; 16], state: usize, x: [f64; 4]) -> f64 {
+    (m[4 * state] * x[0] + m[4 * state + 1] * x[1]) + (m[4 * state + 2] * x[2] + m[4 * state + 3] * x[3])
+}
+
+#[inline(always)]
+fn merge_general_body(
+    out: &mut [f64],
+    a: &[f64],
+    ta: &[f64; 16],
+    b: &[f64],
+    tb: &[f64; 16],
+    padded: usize,
+) -> f64 {
+    let (a, b) = (states(a, padded), states(b, padded));
+    let out = states_mut(out, padded);
+    let n = padded / LANES;
+    let ([a0, a1, a2, a3], [b0, b1, b2, b3]) = (a.map(|s| &s[..n]), b.map(|s| &s[..n]));
+    let [o0, o1, o2, o3] = out.map(|s| &mut s[..n]);
+    let mut lowest = [f64::INFINITY; LANES];
+    for i in 0..n {
+        for lane in 0..LANES {
+            let x = [a0[i][lane], a1[i][lane], a2[i][lane], a3[i][lane]];
+            let y = [b0[i][lane], b1[i][lane], b2[i][lane], b3[i][lane]];
+            o0[i][lane] = row(ta, 0, x) * row(tb, 0, y);
+            o1[i][lane] = row(ta, 1, x) * row(tb, 1, y);
+            o2[i][lane] = row(ta, 2, x) * row(tb, 2, y);
+            o3[i][lane] = row(ta, 3, x) * row(tb, 3, y);
+        }
+        track(&mut lowest, [&o0[i], &o1[i], &o2[i], &o3[i]]);
+    }
+    smallest(&lowest)
+}
+
+/// `sums[p] += Σ_s a_s (same·b_s + other·Σ b)`: with the frequencies (1/4) inside `joint`.
+#[inline(always)]
+fn join_jukes_cantor_body(sums: &mut [f64], a: &[f64], b: &[f64], joint: [f64; 2], padded: usize) {
+    let n = padded / LANES;
+    let [a0, a1, a2, a3] = states(a, padded).map(|s| &s[..n]);
+    let [b0, b1, b2, b3] = states(b, padded).map(|s| &s[..n]);
+    let sums = &mut sums.as_chunks_mut::<LANES>().0[..n];
+    for i in 0..n {
+        for lane in 0..LANES {
+            let x = [a0[i][lane], a1[i][lane], a2[i][lane], a3[i][lane]];
+            let y = [b0[i][lane], b1[i][lane], b2[i][lane], b3[i][lane]];
+            let equal = (x[0] * y[0] + x[1] * y[1]) + (x[2] * y[2] + x[3] * y[3]);
+            let all = ((x[0] + x[1]) + (x[2] + x[3])) * ((y[0] + y[1]) + (y[2] + y[3]));
+            sums[i][lane] += equal * joint[0] + all * joint[1];
+        }
+    }
+}
+
+/// `sums[p] += Σ_st a_s joint_st b_t`, where `joint_st = π_s P_st`.
+#[inline(always)]
+fn join_general_body(sums: &mut [f64], a: &[f64], b: &[f64], joint: &[f64; 16], padded: usize) {
+    let n = padded / LANES;
+    let [a0, a1, a2, a3] = states(a, padded).map(|s| &s[..n]);
+    let [b0, b1, b2, b3] = states(b, padded).map(|s| &s[..n]);
+    let sums = &mut sums.as_chunks_mut::<LANES>().0[..n];
+    for i in 0..n {
+        for lane in 0..LANES {
+            let y = [b0[i][lane], b1[i][lane], b2[i][lane], b3[i][lane]];
+            sums[i][lane] += (a0[i][lane] * row(joint, 0, y) + a1[i][lane] * row(joint, 1, y))
+                + (a2[i][lane] * row(joint, 2, y) + a3[i][lane] * row(joint, 3, y));
+        }
+    }
+}
+
+/// Σ weight · ln value, for values that are all normal positive numbers; `None` otherwise.
+///
+/// The logarithm is that of fdlibm (`e_log.c`, Sun Microsystems 1993; error below one unit in the last place),
+/// without its branches: value = 2^k (1 + f), s = f / (2 + f), ln(1 + f) = f - f²/2 + s (f²/2 + R(s²)).
+#[inline(always)]
+fn weighted_logarithms_body(values: &[f64], weights: &[f64]) -> Option<f64> {
+    const SQRT_HALF: u64 = 0x3fe6_a09e_0000_0000;
+    const ONE: u64 = 1023 << 52;
+    const LN2_HIGH: f64 = 6.931_471_803_691_238_164_90e-1;
+    const LN2_LOW: f64 = 1.908_214_929_270_587_700_02e-10;
+    const L: [f64; 7] = [
+        6.666_666_666_666_735_13e-1,
+        3.999_999_999_940_941_908e-1,
+        2.857_142_874_366_239_149e-1,
+        2.222_219_843_214_978_396e-1,
+        1.818_357_216_161_805_012e-1,
+        1.531_383_769_920_937_332e-1,
+        1.479_819_860_511_658_591e-1,
+    ];
+    let values = values.as_chunks::<LANES>().0;
+    let weights = &weights.as_chunks::<LANES>().0[..values.len()];
+    let mut lowest = [f64::INFINITY; LANES];
+    let mut total = [0.0; LANES];
+    for i in 0..values.len() {
+        for lane in 0..LANES {
+            let value = values[i][lane];
+            lowest[lane] = if value < lowest[lane] { value } else { lowest[lane] };
+            // Shift so that the mantissa lies in [sqrt(1/2), sqrt(2)); k is then the biased exponent minus 1023.
+            let shifted = value.to_bits().wrapping_sub(SQRT_HALF).wrapping_add(ONE);
+            let biased = f64::from_bits((shifted >> 52) | 0x4330_0000_0000_0000);
+            let k = biased - (4_503_599_627_370_496.0 + 1023.0);
+            let mantissa = (shifted & 0x000f_ffff_ffff_ffff).wrapping_add(SQRT_HALF);
+            let f = f64::from_bits(mantissa) - 1.0;
+            let s = f / (2.0 + f);
+            let z = s * s;
+            let w = z * z;
+            let even = w * (L[1] + w * (L[3] + w * L[5]));
+            let odd = z * (L[0] + w * (L[2] + w * (L[4] + w * L[6])));
+            let half = 0.5 * f * f;
+            let logarithm = k * LN2_HIGH - ((half - (s * (half + (even + odd)) + k * LN2_LOW)) - f);
+            total[lane] += weights[i][lane] * logarithm;
+        }
+    }
+    (smallest(&lowest) >= f64::MIN_POSITIVE).then(|| total.iter().sum())
+}
+
+/// Which compilation of the loops to call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Extension {
+    Portable,
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
+}
+
+impl Extension {
+    /// The widest that this processor has.
+    pub(super) fn detect() -> Extension {
+        #[cfg(target_arch = "x86_64")]
+        {
+            if is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512dq") {
+                return Extension::Avx512;
+            }
+            if is_x86_feature_detected!("avx2") {
+                return Extension::Avx2;
+            }
+        }
+        Extension::Portable
+    }
+}
+
+/// Defines a function that calls `$body` compiled for the extension given as its first argument.
+macro_rules! dispatched {
+    ($(#[$doc:meta])* $name:ident, $body:ident, ($($argument:ident: $kind:ty),*) -> $result:ty) => {
+        $(#[$doc])*
+        pub(super) fn $name(extension: Extension, $($argument: $kind),*) -> $result {
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx512f,avx512dq")]
+            fn avx512($($argument: $kind),*) -> $result {
+                $body($($argument),*)
+            }
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx2")]
+            fn avx2($($argument: $kind),*) -> $result {
+                $body($($argument),*)
+            }
+            match extension {
+                Extension::Portable => $body($($argument),*),
+                // SAFETY: `Extension::detect` gives these only where the processor has the features.
+                #[cfg(target_arch = "x86_64")]
+                Extension::Avx2 => unsafe { avx2($($argument),*) },
+                // SAFETY: as above.
+                #[cfg(target_arch = "x86_64")]
+                Extension::Avx512 => unsafe { avx512($($argument),*) },
+            }
+        }
+    };
+}
+
+dispatched!(
+    /// `out_s = (P_a a)_s (P_b b)_s` under JC69; returns the smallest over patterns of the largest over states.
+    merge_jukes_cantor, merge_jukes_cantor_body,
+    (out: &mut [f64], a: &[f64], ta: [f64; 2], b: &[f64], tb: [f64; 2], padded: usize) -> f64
+);
+dispatched!(
+    /// As [`merge_jukes_cantor`], with any matrices (row-major).
+    merge_general, merge_general_body,
+    (out: &mut [f64], a: &[f64], ta: &[f64; 16], b: &[f64], tb: &[f64; 16], padded: usize) -> f64
+);
+dispatched!(
+    /// Adds a category's site likelihoods across one edge under JC69.
+    join_jukes_cantor, join_jukes_cantor_body,
+    (sums: &mut [f64], a: &[f64], b: &[f64], joint: [f64; 2], padded: usize) -> ()
+);
+dispatched!(
+    /// Adds a category's site likelihoods across one edge.
+    join_general, join_general_body,
+    (sums: &mut [f64], a: &[f64], b: &[f64], joint: &[f64; 16], padded: usize) -> ()
+);
+dispatched!(
+    /// Weighted sum of natural logarithms of normal positive values (length a multiple of 8), else `None`.
+    weighted_logarithms, weighted_logarithms_body,
+    (values: &[f64], weights: &[f64]) -> Option<f64>
+);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn extensions() -> Vec<Extension> {
+        let mut all = vec![Extension::Portable];
+        #[cfg(target_arch = "x86_64")]
+        {
+            if is_x86_feature_detected!("avx2") {
+                all.push(Extension::Avx2);
+            }
+            if Extension::detect() == Extension::Avx512 {
+                all.push(Extension::Avx512);
+            }
+        }
+        all
+    }
+
+    proptest! {
+        #[test]
+        fn logarithms_are_those_of_the_standard_library(
+            logarithms in prop::collection::vec(-700.0..700.0f64, 1..4 * LANES),
+            near_one in prop::collection::vec(-1e-3..1e-3f64, LANES),
+        ) {
+            let mut values: Vec<f64> = logarithms.iter().map(|x| x.exp()).collect();
+            values.extend(near_one.iter().map(|x| 1.0 + x));
+            for value in values {
+                let mut padded = [1.0; LANES];
+                padded[3] = value;
+                for extension in extensions() {
+                    let sum = weighted_logarithms(extension, &padded, &[1.0; LANES]).unwrap();
+                    prop_assert!((sum - value.ln()).abs() <= 4e-16 * value.ln().abs(), "{value}: {sum}");
+                }
+            }
+        }
+
+        #[test]
+        fn every_extension_gives_the_same_bits(
+            a in prop::collection::vec(0.0..1.0f64, 4 * 2 * LANES),
+            b in prop::collection::vec(0.0..1.0f64, 4 * 2 * LANES),
+            m in prop::collection::vec(0.0..1.0f64, 32),
+        ) {
+            let padded = 2 * LANES;
+            let (ta, tb) = (m[..16].try_into().unwrap(), m[16..].try_into().unwrap());
+            let run = |extension| {
+                let (mut jc, mut general) = (vec![0.0; 4 * padded], vec![0.0; 4 * padded]);
+                let (mut x, mut y) = (vec![0.0; padded], vec![0.0; padded]);
+                let lowest = [
+                    merge_jukes_cantor(extension, &mut jc, &a, [m[0], m[1]], &b, [m[2], m[3]], padded),
+                    merge_general(extension, &mut general, &a, &ta, &b, &tb, padded),
+                ];
+                join_jukes_cantor(extension, &mut x, &a, &b, [m[0], m[1]], padded);
+                join_general(extension, &mut y, &a, &b, &ta, padded);
+                (jc, general, x, y, lowest)
+            };
+            let portable = run(Extension::Portable);
+            for extension in extensions() {
+                prop_assert_eq!(&run(extension), &portable);
+            }
+            let highest = |p: usize| (0..4).map(|s| portable.0[s * padded + p]).fold(0.0, f64::max);
+            prop_assert_eq!(portable.4[0], (0..padded).map(highest).fold(f64::INFINITY, f64::min));
+        }
+    }
+
+    #[test]
+    fn zero_and_subnormal_values_are_left_to_the_caller() {
+        for value in [0.0, 1e-310] {
+            let mut values = [1.0; LANES];
+            values[5] = value;
+            assert_eq!(weighted_logarithms(Extension::detect(), &values, &[1.0; LANES]), None);
+        }
+    }
+}
