@@ -7,6 +7,7 @@ pub mod domain;
 pub mod encoding;
 pub mod environment;
 pub mod error;
+pub mod exact;
 pub mod losses;
 pub mod math;
 pub mod observer;

@@ -26,21 +26,15 @@ pub fn recipe(stage: Stage, n_taxa: usize, with_bins: bool) -> Recipe {
             share(0.3, Source::Replay),
             share(0.1, Source::UniformObjects),
         ],
-        Stage::Client => vec![
-            share(0.6, Source::scaled(0.25, 0.05)),
-            share(0.2, own),
-            share(0.2, Source::UniformObjects),
-        ],
-        Stage::ClientRound => vec![
-            share(0.5, Source::Proposals),
-            share(0.3, own),
-            share(0.2, Source::scaled(0.25, 0.05)),
-        ],
-        Stage::Centralised if search => vec![
-            share(0.6, own),
-            share(0.1, Source::scaled(0.5, 0.05)),
-            share(0.3, Source::Replay),
-        ],
+        Stage::Client => {
+            vec![share(0.6, Source::scaled(0.25, 0.05)), share(0.2, own), share(0.2, Source::UniformObjects)]
+        }
+        Stage::ClientRound => {
+            vec![share(0.5, Source::Proposals), share(0.3, own), share(0.2, Source::scaled(0.25, 0.05))]
+        }
+        Stage::Centralised if search => {
+            vec![share(0.6, own), share(0.1, Source::scaled(0.5, 0.05)), share(0.3, Source::Replay)]
+        }
         Stage::Centralised => {
             let source = Source::Own { scale: 1.0, random_scale: true, epsilon: 0.05, tilt: 0.0 };
             vec![share(0.5, source), share(0.5, own)]

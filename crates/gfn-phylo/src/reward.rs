@@ -125,7 +125,7 @@ impl TreeReward {
         let order: Vec<usize> = env.taxa().iter().map(|name| rows[name.as_str()]).collect();
         let alignment = alignment.select_taxa(&order);
         let likelihood = Likelihood::new(model, &SitePatterns::new(&alignment))?;
-        let leaf = |taxon: usize| Arc::new(likelihood.leaf(taxon));
+        let leaf = |taxon: usize| likelihood.leaf(taxon);
         Ok(TreeReward {
             transitions: env.branches().lengths().iter().map(|&l| likelihood.transition(l)).collect(),
             leaves: env.ingroup().iter().map(|&taxon| leaf(taxon)).collect(),
@@ -135,6 +135,11 @@ impl TreeReward {
             likelihood,
             cache: Mutex::default(),
         })
+    }
+
+    /// Distinct site patterns of the alignment.
+    pub fn n_patterns(&self) -> usize {
+        self.likelihood.n_patterns()
     }
 
     /// log p(D | tree), natural log.

@@ -1,0 +1,246 @@
+//! The stages of an embarrassingly parallel run, for any domain: train a client, aggregate, propose.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use gfn_core::aggregate::{ClientEnsemble, ClientLogits};
+use gfn_core::client::{ClientMeta, ClientModel, FORMAT};
+use gfn_core::domain::{ClientData, Domain, Stage};
+use gfn_core::environment::Environment;
+use gfn_core::observer::{Control, StepReport, Stopped};
+use gfn_core::policy::{Policy, PolicySpec, Residual};
+use gfn_core::random::stream;
+use gfn_core::reward::{LogReward, RewardTarget, Target};
+use gfn_core::rollout::{Walk, sample_walks};
+use gfn_core::score::residual_spread;
+use gfn_core::server::{ServerMeta, ServerModel, as_policy};
+use gfn_core::trainer::{Budget, Trainer};
+use gfn_core::{Error, ErrorKind, Place, Result};
+use rand::RngExt;
+
+use crate::process;
+use crate::progress::StageProgress;
+
+/// How often a stage in training writes its checkpoint.
+const CHECKPOINT_EVERY: Duration = Duration::from_secs(10);
+/// Trajectories per law for the residual spread in a client's file.
+const SPREAD_TRAJECTORIES: usize = 1000;
+
+/// What a stage needs besides its data.
+pub struct StageContext {
+    /// Fingerprint of the plan.
+    pub plan: String,
+    /// Seed of the run.
+    pub seed: u64,
+    /// Training.
+    pub budget: Budget,
+    /// Where the state of training is kept while it goes on; none for no checkpoints.
+    pub checkpoint: Option<PathBuf>,
+    /// Where progress is shown.
+    pub progress: StageProgress,
+}
+
+/// The objects another party proposes, and the client's policy so far: an extra round.
+pub struct Round<S> {
+    /// Number of the round, from 1.
+    pub number: u32,
+    /// The client after the round before.
+    pub previous: ClientModel,
+    /// The server's proposals.
+    pub proposals: Vec<S>,
+}
+
+/// Trains a client on its own data, or goes on with the server's proposals.
+pub fn train_client<D: Domain>(
+    domain: &D,
+    name: &str,
+    data: &ClientData<D::Env>,
+    centralised: bool,
+    round: Option<Round<<D::Env as Environment>::State>>,
+    mut context: StageContext,
+) -> Result<ClientModel> {
+    let env = domain.environment();
+    let stage = match (&round, centralised) {
+        (Some(_), _) => Stage::ClientRound,
+        (None, true) => Stage::Centralised,
+        (None, false) => Stage::Client,
+    };
+    let recipe = domain.recipe(stage);
+    let number = round.as_ref().map_or(0, |r| r.number);
+    let seed = stage_seed(context.seed, &format!("client {name} round {number}"));
+    let mut settings = recipe.settings;
+    settings.budget = context.budget;
+    settings.seed = seed;
+    let target: Arc<dyn Target<D::Env>> = Arc::new(RewardTarget { reward: Shared(Arc::clone(&data.reward)) });
+    let (policy, before, proposals) = match round {
+        Some(round) => (round.previous.policy, Some(round.previous.meta), round.proposals),
+        None => {
+            let spec = PolicySpec {
+                env: env.spec().clone(),
+                kind: recipe.policy,
+                learned_backward: false,
+                flow: false,
+            };
+            (spec.build(seed)?, None, Vec::new())
+        }
+    };
+    let trainer =
+        Trainer::new(Arc::clone(env), Arc::clone(&target), policy, settings)?.with_proposals(proposals);
+    let trained = run(trainer, &mut context)?.finish();
+    let mut rng = stream(seed, "residual spread", 0);
+    let spread =
+        residual_spread(env.as_ref(), trained.policy.as_policy(), target.as_ref(), SPREAD_TRAJECTORIES, &mut rng);
+    let (steps, seconds) = before.map_or((0, 0.0), |b| (b.steps, b.seconds));
+    let meta = ClientMeta {
+        format: FORMAT,
+        domain: domain.name().into(),
+        plan: context.plan,
+        client: name.into(),
+        policy: trained.policy.spec().clone(),
+        prior_share: data.prior_share,
+        round: number,
+        seed: context.seed,
+        steps: steps + trained.steps,
+        seconds: seconds + trained.seconds,
+        residual_spread: spread,
+        data: data.description.clone(),
+    };
+    Ok(ClientModel { meta, policy: trained.policy })
+}
+
+/// Trains the server on the clients' policies with weights w_n.
+pub fn aggregate<D: Domain>(
+    domain: &D,
+    clients: Vec<(ClientModel, f64)>,
+    round: u32,
+    mut context: StageContext,
+) -> Result<ServerModel> {
+    let env = domain.environment();
+    let mut metas = Vec::new();
+    let mut policies: Vec<Arc<dyn Policy>> = Vec::new();
+    for (client, weight) in clients {
+        metas.push((client.meta, weight));
+        policies.push(Arc::from(as_policy(client.policy)));
+    }
+    let weights = metas.iter().map(|(_, w)| *w);
+    let logits = Arc::new(ClientLogits::new(policies.iter().cloned().zip(weights).collect())?);
+    // Each client holds the prior to the power of its share; the product must hold it once (method.md §2).
+    let held: f64 = metas.iter().map(|(meta, weight)| weight * meta.prior_share).sum();
+    let factor = PriorPower { prior: domain.log_prior(), power: 1.0 - held };
+    let target = ClientEnsemble::new(Arc::clone(&logits), Some(Arc::new(factor)));
+    let recipe = domain.recipe(Stage::Server);
+    let seed = stage_seed(context.seed, &format!("server round {round}"));
+    let spec =
+        PolicySpec { env: env.spec().clone(), kind: recipe.policy, learned_backward: false, flow: false };
+    let inner = spec.build(seed)?;
+    let mut settings = recipe.settings;
+    settings.budget = context.budget;
+    settings.seed = seed;
+    let policy = Box::new(Residual::new(inner, logits));
+    let trainer = Trainer::new(Arc::clone(env), Arc::new(target), policy, settings)?;
+    let trained = run(trainer, &mut context)?.finish();
+    let meta = ServerMeta {
+        format: FORMAT,
+        domain: domain.name().into(),
+        plan: context.plan,
+        round,
+        clients: metas,
+        residual: Some(spec),
+        seed: context.seed,
+        steps: trained.steps,
+        seconds: trained.seconds,
+    };
+    Ok(ServerModel { meta, clients: policies, policy: Arc::from(as_policy(trained.policy)) })
+}
+
+/// Objects the server sends to the clients for an extra round: half sampled from the aggregate, half from it with
+/// its logits halved, so that clients also learn what lies around the product's mass.
+pub fn propose<D: Domain>(
+    domain: &D,
+    server: &ServerModel,
+    n: usize,
+    seed: u64,
+) -> Vec<<D::Env as Environment>::State> {
+    let mut rng = stream(seed, "proposals", u64::from(server.meta.round));
+    let walk = |i: usize| Walk::Forward { scale: if i % 2 == 0 { 1.0 } else { 0.5 }, epsilon: 0.0, tilt: 0.0 };
+    let env = domain.environment().as_ref();
+    let mut objects = Vec::with_capacity(n);
+    for start in (0..n).step_by(SAMPLE_CHUNK) {
+        let walks = (start..n.min(start + SAMPLE_CHUNK)).map(walk).collect();
+        let batch = sample_walks(env, server.policy.as_ref(), walks, &mut rng);
+        objects.extend((0..batch.len()).map(|b| batch.object(b).clone()));
+    }
+    objects
+}
+
+/// Trajectories that are sampled together.
+pub const SAMPLE_CHUNK: usize = 512;
+
+/// Runs a trainer to the end of its budget with progress, checkpoints and interruption.
+fn run<E: Environment>(mut trainer: Trainer<E>, context: &mut StageContext) -> Result<Trainer<E>> {
+    if let Some(path) = context.checkpoint.as_deref().filter(|p| p.exists()) {
+        trainer.restore_checkpoint(path)?;
+    }
+    let mut saved = Instant::now();
+    loop {
+        let progress = &mut context.progress;
+        let checkpoint = context.checkpoint.is_some();
+        let mut watch = |report: &StepReport| {
+            progress.after_step(report);
+            let due = checkpoint && saved.elapsed() >= CHECKPOINT_EVERY;
+            if process::interrupted() || due { Control::Stop } else { Control::Continue }
+        };
+        match trainer.run(&mut watch)? {
+            Stopped::BudgetSpent => break,
+            Stopped::Interrupted => {
+                if let Some(path) = &context.checkpoint {
+                    trainer.save_checkpoint(path)?;
+                }
+                if process::interrupted() {
+                    return Err(interrupted(context.checkpoint.as_deref()));
+                }
+                saved = Instant::now();
+            }
+        }
+    }
+    context.progress.finish();
+    Ok(trainer)
+}
+
+fn interrupted(checkpoint: Option<&Path>) -> Error {
+    let advice = match checkpoint {
+        Some(_) => "nothing is lost: run the same command again to go on",
+        None => "run the command again",
+    };
+    let place = checkpoint.map_or_else(Place::default, Place::file);
+    Error::new(ErrorKind::Transient, place, "time to finish training", "an interruption", advice)
+}
+
+/// A seed of its own for every stage of a run.
+fn stage_seed(seed: u64, stage: &str) -> u64 {
+    stream(seed, stage, 0).random::<u64>() >> 1
+}
+
+/// A reward shared between the trainer and later evaluation.
+pub struct Shared<E: Environment>(pub Arc<dyn LogReward<E>>);
+
+impl<E: Environment> LogReward<E> for Shared<E> {
+    fn log_reward(&self, env: &E, object: &E::State) -> f64 {
+        self.0.log_reward(env, object)
+    }
+}
+
+/// `power · log p(x)`.
+pub struct PriorPower<E: Environment> {
+    /// log p(x).
+    pub prior: Arc<dyn LogReward<E>>,
+    /// The exponent.
+    pub power: f64,
+}
+
+impl<E: Environment> LogReward<E> for PriorPower<E> {
+    fn log_reward(&self, env: &E, object: &E::State) -> f64 {
+        if self.power == 0.0 { 0.0 } else { self.power * self.prior.log_reward(env, object) }
+    }
+}
