@@ -1,13 +1,17 @@
 //! Phylogenetic trees for GFlowNets: alignments, Felsenstein likelihoods, topologies.
 
 mod alignment_matrix;
+mod bipartitions;
 mod characters;
 pub mod likelihood;
 mod model;
 mod newick;
 mod patterns;
+mod simulate;
+mod tree;
 
 pub use alignment_matrix::Alignment;
+pub use bipartitions::{Bipartition, majority_rule_consensus, split_frequencies};
 pub use characters::{ALL_STATES, STATE_LETTERS, normal_character, state_set};
 pub use likelihood::{Likelihood, Partial, Process, Transition};
 pub use model::{
@@ -15,3 +19,5 @@ pub use model::{
 };
 pub use newick::{NewickNode, NewickTree};
 pub use patterns::SitePatterns;
+pub use simulate::simulate_alignment;
+pub use tree::{AllTopologies, Topology, all_topologies, log_number_of_topologies, number_of_topologies};
