@@ -6,7 +6,9 @@ mod characters;
 pub mod likelihood;
 mod model;
 mod newick;
+mod oracle;
 mod patterns;
+mod rearrange;
 mod simulate;
 mod tree;
 
@@ -18,6 +20,7 @@ pub use model::{
     CategoryRates, DiscreteGamma, EmpiricalWord, Frequencies, ModelSettings, RateMatrix, SubstitutionModel,
 };
 pub use newick::{NewickNode, NewickTree};
+pub use oracle::{OracleReport, OracleSettings, SplitReport, VisitedTree, sample_topologies};
 pub use patterns::SitePatterns;
 pub use simulate::simulate_alignment;
 pub use tree::{AllTopologies, Topology, all_topologies, log_number_of_topologies, number_of_topologies};

@@ -57,7 +57,10 @@ impl Topology {
         for (index, merge) in merges.iter().enumerate() {
             for &child in merge {
                 if child == 0 || child >= n + index || std::mem::replace(&mut used[child], true) {
-                    return refuse("merges of two nodes that are there and not merged yet", format!("{merge:?}"));
+                    return refuse(
+                        "merges of two nodes that are there and not merged yet",
+                        format!("{merge:?}"),
+                    );
                 }
             }
         }
@@ -141,7 +144,12 @@ impl Topology {
         }
         let Some(start) = start else {
             let place = Place::item(format!("taxon {}", taxa[0]));
-            return Err(Error::input(place, "every taxon in the tree", "a tree without it", "correct the tree"));
+            return Err(Error::input(
+                place,
+                "every taxon in the tree",
+                "a tree without it",
+                "correct the tree",
+            ));
         };
         // Walk away from taxon 0; in the reverse order children come before parents.
         let mut order = Vec::with_capacity(tree.nodes.len());
@@ -269,7 +277,8 @@ pub fn all_topologies(taxa: &[String]) -> Option<AllTopologies> {
     taxa.sort();
     let distinct = taxa.windows(2).all(|pair| pair[0] != pair[1]);
     let digits = vec![0; taxa.len()];
-    ((3..=9).contains(&taxa.len()) && distinct).then(|| AllTopologies { taxa: taxa.into(), digits: Some(digits) })
+    ((3..=9).contains(&taxa.len()) && distinct)
+        .then(|| AllTopologies { taxa: taxa.into(), digits: Some(digits) })
 }
 
 /// The iterator of [`all_topologies`].

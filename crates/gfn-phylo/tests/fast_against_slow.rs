@@ -5,7 +5,13 @@ use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
 
 /// Log of the conditional likelihoods of the four states at a node (natural logarithms, -inf where impossible).
-fn recursion(tree: &NewickTree, node: usize, process: &Process, category: usize, site: &dyn Fn(&str) -> u8) -> [f64; 4] {
+fn recursion(
+    tree: &NewickTree,
+    node: usize,
+    process: &Process,
+    category: usize,
+    site: &dyn Fn(&str) -> u8,
+) -> [f64; 4] {
     if let Some(name) = &tree.nodes[node].name {
         let set = state_set(site(name)).unwrap();
         return std::array::from_fn(|state| if set >> state & 1 == 1 { 0.0 } else { f64::NEG_INFINITY });
@@ -79,14 +85,14 @@ fn any_model() -> impl Strategy<Value = SubstitutionModel> {
     ]);
     let gamma = prop::sample::select(vec!["", "+G4{0.5}", "+G3m{0.2}"]);
     let invariant = prop::sample::select(vec!["", "+I{0.3}"]);
-    (base, gamma, invariant).prop_map(|(base, gamma, invariant)| format!("{base}{gamma}{invariant}").parse().unwrap())
+    (base, gamma, invariant)
+        .prop_map(|(base, gamma, invariant)| format!("{base}{gamma}{invariant}").parse().unwrap())
 }
 
 fn check(tree: &NewickTree, model: &SubstitutionModel, letters: &[u8], n_sites: usize) {
     let taxa: Vec<String> = (0..tree.n_leaves()).rev().map(|leaf| format!("t{leaf}")).collect();
-    let rows = (0..taxa.len()).map(|row| {
-        (0..n_sites).map(|site| letters[(row * n_sites + site) % letters.len()]).collect()
-    });
+    let rows = (0..taxa.len())
+        .map(|row| (0..n_sites).map(|site| letters[(row * n_sites + site) % letters.len()]).collect());
     let alignment = Alignment::new(taxa.clone(), rows.collect()).unwrap();
     let likelihood = Likelihood::new(model, &SitePatterns::new(&alignment)).unwrap();
     let found = likelihood.tree_log_likelihood(tree).unwrap();
