@@ -110,7 +110,8 @@ impl ServerModel {
         };
         let mut clients: Vec<Arc<dyn Policy>> = Vec::new();
         for (index, (client, _)) in meta.clients.iter().enumerate() {
-            let policy = client.policy.restore(part(&format!("client/{index}/"))).map_err(|e| e.in_file(path))?;
+            let policy =
+                client.policy.restore(part(&format!("client/{index}/"))).map_err(|e| e.in_file(path))?;
             clients.push(Arc::from(as_policy(policy)));
         }
         let Some(first) = clients.first().cloned() else {
