@@ -46,8 +46,8 @@ impl RunBudget {
                 server: Budget::Seconds(seconds),
             },
             RunBudget::Seconds(seconds) => {
-                // Clients share the threads: each trains `threads / clients` of the time that all of them take.
-                let crowding = (clients as f64 / threads as f64).max(1.0);
+                // Clients take turns on the threads.
+                let crowding = clients.div_ceil(threads) as f64;
                 let (client, server, round) = PARTS;
                 let all = crowding * client + server + f64::from(rounds) * (crowding * round + server);
                 let unit = seconds / all;
@@ -135,7 +135,7 @@ mod tests {
                 Budget::Seconds(s) => s,
                 Budget::Steps(_) => f64::NAN,
             };
-            let crowding = (clients as f64 / threads as f64).max(1.0);
+            let crowding = clients.div_ceil(threads) as f64;
             let rounds = f64::from(rounds);
             let total = crowding * s(b.client) + (1.0 + rounds) * s(b.server) + rounds * crowding * s(b.client_round);
             assert!((total - 60.0).abs() < 1e-9);

@@ -1,0 +1,10 @@
+//! Orchestration of embarrassingly parallel GFlowNets: plans, stages, run folders, reports, and the `ep` command.
+
+pub mod budget;
+pub mod cli;
+pub mod folder;
+pub mod phylo;
+pub mod plan;
+pub mod process;
+pub mod progress;
+pub mod stages;
