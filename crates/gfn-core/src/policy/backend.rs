@@ -7,7 +7,8 @@
 use std::sync::Arc;
 
 use dfdx::prelude::{
-    Backward, Cpu, Gradients, PutTape, SplitTape, SumTo, Tape, Tensor, TensorFromVec, Trace,
+    Backward, Cpu, Gradients, HasShape, NoneTape, OwnedTape, PutTape, SplitTape, SumTo, Tape, Tensor,
+    TensorFromVec, Trace,
 };
 use rand::rngs::ChaCha8Rng;
 use rand_distr::{Distribution, Normal};
@@ -67,10 +68,15 @@ impl Network {
     }
 
     /// Outputs for `rows` inputs, without a tape.
-    pub fn forward(&self, input: Vec<f32>, rows: usize) -> Vec<f32> {
-        let device = Cpu::default();
-        let output = self.run(Node::new(&device, input, rows, self.layers[0].inputs), &mut Vec::new());
-        Arc::unwrap_or_clone(output.values)
+    pub fn forward(&self, mut values: Vec<f32>, rows: usize) -> Vec<f32> {
+        apply_activation(&mut values, self.activation, None);
+        for (l, layer) in self.layers.iter().enumerate() {
+            values = layer.apply(&values, rows);
+            if l + 1 < self.layers.len() {
+                apply_activation(&mut values, self.activation, None);
+            }
+        }
+        values
     }
 
     /// Outputs for `rows` inputs, and the way back.
@@ -80,35 +86,26 @@ impl Network {
         rows: usize,
     ) -> (Vec<f32>, impl FnOnce(Vec<f32>) -> NetworkGradient + use<>) {
         let device = Cpu::default();
-        let start = Node::new(&device, input, rows, self.layers[0].inputs);
-        let input_tensor = start.tensor.clone();
-        let traced = Node { tensor: start.tensor.leaky_traced(), values: start.values };
-        let mut tensors: Vec<Matrix<dfdx::prelude::NoneTape>> = Vec::new();
-        let output = self.run(traced, &mut tensors);
+        let input_tensor: Matrix<NoneTape> =
+            device.tensor_from_vec(input.clone(), (rows, self.layers[0].inputs));
+        let traced = Node { tensor: input_tensor.leaky_trace(), values: Arc::new(input) };
+        let mut tensors = Vec::new();
+        let mut output = activate(traced, self.activation);
+        for (l, layer) in self.layers.iter().enumerate() {
+            let activation = (l + 1 < self.layers.len()).then_some(self.activation);
+            output = linear(output, layer, activation, &mut tensors);
+        }
         let outputs = self.layers[self.layers.len() - 1].outputs;
         let values = output.values.to_vec();
         let pull_back = move |gradient: Vec<f32>| {
             let weights = device.tensor_from_vec(gradient, (rows, outputs));
-            let gradients: Gradients<f32, Cpu> = (output.tensor * weights).sum().backward();
-            NetworkGradient {
-                input: gradients.get(&input_tensor).as_vec(),
-                parameters: tensors.iter().map(|t| gradients.get(t).as_vec()).collect(),
-            }
+            let mut gradients: Gradients<f32, Cpu> = (output.tensor * weights).sum().backward();
+            let mut take = |tensor: &Matrix<NoneTape>| {
+                std::mem::take(&mut **gradients.get_or_alloc_mut(tensor).expect("memory for a gradient"))
+            };
+            NetworkGradient { input: take(&input_tensor), parameters: tensors.iter().map(take).collect() }
         };
         (values, pull_back)
-    }
-
-    fn run<T: Tape<f32, Cpu>>(
-        &self,
-        input: Node<T>,
-        tensors: &mut Vec<Matrix<dfdx::prelude::NoneTape>>,
-    ) -> Node<T> {
-        let mut node = activate(input, self.activation);
-        for (l, layer) in self.layers.iter().enumerate() {
-            let activation = (l + 1 < self.layers.len()).then_some(self.activation);
-            node = linear(node, layer, activation, tensors);
-        }
-        node
     }
 
     /// Weights and bias of each layer in turn.
@@ -135,17 +132,24 @@ impl Network {
     }
 }
 
-/// A tensor, and its values once more: dfdx gives no read access but a copy.
-struct Node<T> {
-    tensor: Matrix<T>,
-    values: Arc<Vec<f32>>,
+impl Layer {
+    /// `x W + b`, row by row.
+    fn apply(&self, x: &[f32], rows: usize) -> Vec<f32> {
+        let mut values = Vec::with_capacity(rows * self.outputs);
+        for _ in 0..rows {
+            values.extend_from_slice(&self.bias);
+        }
+        let x = View { values: x, rows, columns: self.inputs, transposed: false };
+        let w = View { values: &self.weights, rows: self.inputs, columns: self.outputs, transposed: false };
+        add_product(&mut values, x, w);
+        values
+    }
 }
 
-impl Node<dfdx::prelude::NoneTape> {
-    fn new(device: &Cpu, values: Vec<f32>, rows: usize, width: usize) -> Self {
-        debug_assert_eq!(values.len(), rows * width);
-        Node { tensor: device.tensor_from_vec(values.clone(), (rows, width)), values: Arc::new(values) }
-    }
+/// A tensor on a tape, and its values once more: dfdx gives no read access but a copy.
+struct Node {
+    tensor: Matrix<OwnedTape<f32, Cpu>>,
+    values: Arc<Vec<f32>>,
 }
 
 /// Applies the activation in place; if `slopes` is given, writes its derivatives there.
@@ -160,7 +164,8 @@ fn apply_activation(values: &mut [f32], activation: Activation, slopes: Option<&
         }
         (Activation::Smooth, None) => {
             for v in values {
-                *v = 0.5 * *v * (1.0 + *v / (1.0 + *v * *v).sqrt());
+                let inverse = 1.0 / (1.0 + *v * *v).sqrt();
+                *v = 0.5 * *v * (1.0 + *v * inverse);
             }
         }
         (Activation::Smooth, Some(slopes)) => {
@@ -174,13 +179,13 @@ fn apply_activation(values: &mut [f32], activation: Activation, slopes: Option<&
     }
 }
 
-fn activate<T: Tape<f32, Cpu>>(input: Node<T>, activation: Activation) -> Node<T> {
-    let (rows, width) = *dfdx::prelude::HasShape::shape(&input.tensor);
+fn activate(input: Node, activation: Activation) -> Node {
+    let (rows, width) = *input.tensor.shape();
     let mut values = Arc::unwrap_or_clone(input.values);
-    let mut slopes = if T::OWNS_TAPE { vec![0.0; values.len()] } else { Vec::new() };
-    apply_activation(&mut values, activation, T::OWNS_TAPE.then_some(&mut slopes[..]));
+    let mut slopes = vec![0.0; values.len()];
+    apply_activation(&mut values, activation, Some(&mut slopes));
     let (x, mut tape) = input.tensor.split_tape();
-    let y: Matrix<_> = Cpu::default().tensor_from_vec(values.clone(), (rows, width));
+    let y: Matrix<NoneTape> = Cpu::default().tensor_from_vec(values.clone(), (rows, width));
     let out = y.clone();
     tape.add_backward_op(move |gradients: &mut Gradients<f32, Cpu>| {
         let mut gradient = std::mem::take(&mut **gradients.get_or_alloc_mut(&out)?);
@@ -191,54 +196,45 @@ fn activate<T: Tape<f32, Cpu>>(input: Node<T>, activation: Activation) -> Node<T
     Node { tensor: y.put_tape(tape), values: Arc::new(values) }
 }
 
-fn linear<T: Tape<f32, Cpu>>(
-    input: Node<T>,
+/// The fused operation; its weights and bias are appended to `tensors`, by which their gradients are known.
+fn linear(
+    input: Node,
     layer: &Layer,
     activation: Option<Activation>,
-    tensors: &mut Vec<Matrix<dfdx::prelude::NoneTape>>,
-) -> Node<T> {
-    let (rows, inputs) = *dfdx::prelude::HasShape::shape(&input.tensor);
+    tensors: &mut Vec<Matrix<NoneTape>>,
+) -> Node {
+    let (rows, inputs) = *input.tensor.shape();
     let outputs = layer.outputs;
-    let mut values = Vec::with_capacity(rows * outputs);
-    for _ in 0..rows {
-        values.extend_from_slice(&layer.bias);
-    }
-    let x = View { values: &input.values, rows, columns: inputs, transposed: false };
-    let w = View { values: &layer.weights, rows: inputs, columns: outputs, transposed: false };
-    add_product(&mut values, x, w);
+    let mut values = layer.apply(&input.values, rows);
     let mut slopes = Vec::new();
     if let Some(activation) = activation {
-        if T::OWNS_TAPE {
-            slopes.resize(values.len(), 0.0);
-        }
-        apply_activation(&mut values, activation, T::OWNS_TAPE.then_some(&mut slopes[..]));
+        slopes.resize(values.len(), 0.0);
+        apply_activation(&mut values, activation, Some(&mut slopes));
     }
     let device = Cpu::default();
     let (x_tensor, mut tape) = input.tensor.split_tape();
-    let y: Matrix<_> = device.tensor_from_vec(values.clone(), (rows, outputs));
-    if T::OWNS_TAPE {
-        let w_tensor: Matrix<_> = device.tensor_from_vec(layer.weights.to_vec(), (inputs, outputs));
-        let b_tensor: Matrix<_> = device.tensor_from_vec(layer.bias.to_vec(), (1, outputs));
-        tensors.push(w_tensor.clone());
-        tensors.push(b_tensor.clone());
-        let (x_values, weights, out) = (input.values, Arc::clone(&layer.weights), y.clone());
-        tape.add_backward_op(move |gradients: &mut Gradients<f32, Cpu>| {
-            let mut gradient = std::mem::take(&mut **gradients.get_or_alloc_mut(&out)?);
-            if !slopes.is_empty() {
-                multiply_in_place(&mut gradient, &slopes);
-            }
-            let g = View { values: &gradient, rows, columns: outputs, transposed: false };
-            let x = View { values: &x_values, rows, columns: inputs, transposed: false };
-            let w = View { values: &weights, rows: inputs, columns: outputs, transposed: false };
-            add_product(gradients.get_or_alloc_mut(&w_tensor)?, x.transpose(), g);
-            let bias_gradient = gradients.get_or_alloc_mut(&b_tensor)?;
-            for row in gradient.chunks_exact(outputs) {
-                bias_gradient.iter_mut().zip(row).for_each(|(b, g)| *b += g);
-            }
-            add_product(gradients.get_or_alloc_mut(&x_tensor)?, g, w.transpose());
-            Ok(())
-        });
-    }
+    let y: Matrix<NoneTape> = device.tensor_from_vec(values.clone(), (rows, outputs));
+    let w_tensor: Matrix<NoneTape> = device.tensor_from_vec(layer.weights.to_vec(), (inputs, outputs));
+    let b_tensor: Matrix<NoneTape> = device.tensor_from_vec(layer.bias.to_vec(), (1, outputs));
+    tensors.push(w_tensor.clone());
+    tensors.push(b_tensor.clone());
+    let (x_values, weights, out) = (input.values, Arc::clone(&layer.weights), y.clone());
+    tape.add_backward_op(move |gradients: &mut Gradients<f32, Cpu>| {
+        let mut gradient = std::mem::take(&mut **gradients.get_or_alloc_mut(&out)?);
+        if !slopes.is_empty() {
+            multiply_in_place(&mut gradient, &slopes);
+        }
+        let g = View { values: &gradient, rows, columns: outputs, transposed: false };
+        let x = View { values: &x_values, rows, columns: inputs, transposed: false };
+        let w = View { values: &weights, rows: inputs, columns: outputs, transposed: false };
+        add_product(gradients.get_or_alloc_mut(&w_tensor)?, x.transpose(), g);
+        let bias_gradient = gradients.get_or_alloc_mut(&b_tensor)?;
+        for row in gradient.chunks_exact(outputs) {
+            bias_gradient.iter_mut().zip(row).for_each(|(b, g)| *b += g);
+        }
+        add_product(gradients.get_or_alloc_mut(&x_tensor)?, g, w.transpose());
+        Ok(())
+    });
     Node { tensor: y.put_tape(tape), values: Arc::new(values) }
 }
 
