@@ -137,7 +137,8 @@ mod tests {
             };
             let crowding = clients.div_ceil(threads) as f64;
             let rounds = f64::from(rounds);
-            let total = crowding * s(b.client) + (1.0 + rounds) * s(b.server) + rounds * crowding * s(b.client_round);
+            let total =
+                crowding * s(b.client) + (1.0 + rounds) * s(b.server) + rounds * crowding * s(b.client_round);
             assert!((total - 60.0).abs() < 1e-9);
         }
     }

@@ -89,8 +89,13 @@ pub fn train_client<D: Domain>(
         Trainer::new(Arc::clone(env), Arc::clone(&target), policy, settings)?.with_proposals(proposals);
     let trained = run(trainer, &mut context)?.finish();
     let mut rng = stream(seed, "residual spread", 0);
-    let spread =
-        residual_spread(env.as_ref(), trained.policy.as_policy(), target.as_ref(), SPREAD_TRAJECTORIES, &mut rng);
+    let spread = residual_spread(
+        env.as_ref(),
+        trained.policy.as_policy(),
+        target.as_ref(),
+        SPREAD_TRAJECTORIES,
+        &mut rng,
+    );
     let (steps, seconds) = before.map_or((0, 0.0), |b| (b.steps, b.seconds));
     let meta = ClientMeta {
         format: FORMAT,
@@ -163,7 +168,8 @@ pub fn propose<D: Domain>(
     seed: u64,
 ) -> Vec<<D::Env as Environment>::State> {
     let mut rng = stream(seed, "proposals", u64::from(server.meta.round));
-    let walk = |i: usize| Walk::Forward { scale: if i % 2 == 0 { 1.0 } else { 0.5 }, epsilon: 0.0, tilt: 0.0 };
+    let walk =
+        |i: usize| Walk::Forward { scale: if i % 2 == 0 { 1.0 } else { 0.5 }, epsilon: 0.0, tilt: 0.0 };
     let env = domain.environment().as_ref();
     let mut objects = Vec::with_capacity(n);
     for start in (0..n).step_by(SAMPLE_CHUNK) {

@@ -85,18 +85,15 @@ impl StateBatch {
 
         let first_forward = self.forward.len();
         env.forward_actions(state, &mut self.forward);
-        for position in first_forward..self.forward.len() {
-            let action = self.forward[position];
-            if needs.log_backward_after {
-                self.log_backward_after.push(env.log_backward_after(state, action));
-            }
-            if needs.keys {
-                env.action_keys(state, action, &mut self.keys);
-            }
-            if needs.pooled {
-                env.pooled_outputs(state, action, &mut self.pooled);
-                self.pooled_offsets.push(self.pooled.len());
-            }
+        let actions = &self.forward[first_forward..];
+        if needs.log_backward_after {
+            env.log_backward_after_each(state, actions, &mut self.log_backward_after);
+        }
+        if needs.keys {
+            env.action_keys_each(state, actions, &mut self.keys);
+        }
+        if needs.pooled {
+            env.pooled_outputs_each(state, actions, &mut self.pooled, &mut self.pooled_offsets);
         }
         if let Some(stop) = spec.stop_action() {
             self.forward.push(stop);

@@ -114,6 +114,12 @@ pub trait Environment: Send + Sync + 'static {
         (weights[position] / weights.iter().sum::<f64>()).ln()
     }
 
+    /// [`Environment::log_backward_after`] of all legal forward actions of a state, which are `actions`; environments
+    /// with many actions override it, as the two that follow, where the whole costs less than its parts.
+    fn log_backward_after_each(&self, state: &Self::State, actions: &[u32], log_backward: &mut Vec<f64>) {
+        log_backward.extend(actions.iter().map(|&action| self.log_backward_after(state, action)));
+    }
+
     /// Keys per action of the additive table of [`Environment::action_keys`]; 0 where there is none.
     fn n_action_keys(&self) -> usize {
         0
@@ -123,10 +129,30 @@ pub trait Environment: Send + Sync + 'static {
     /// an additive table adds one learned number per key to the action's logit.
     fn action_keys(&self, _state: &Self::State, _action: u32, _keys: &mut Vec<u64>) {}
 
+    /// [`Environment::action_keys`] of all legal forward actions of a state.
+    fn action_keys_each(&self, state: &Self::State, actions: &[u32], keys: &mut Vec<u64>) {
+        actions.iter().for_each(|&action| self.action_keys(state, action, keys));
+    }
+
     /// Appends the raw outputs whose mean is the logit of `action`, for policies that pool; by default the
     /// action itself.
     fn pooled_outputs(&self, _state: &Self::State, action: u32, outputs: &mut Vec<u32>) {
         outputs.push(action);
+    }
+
+    /// [`Environment::pooled_outputs`] of all legal forward actions of a state; after each action the number of
+    /// outputs so far is appended to `ends`.
+    fn pooled_outputs_each(
+        &self,
+        state: &Self::State,
+        actions: &[u32],
+        outputs: &mut Vec<u32>,
+        ends: &mut Vec<usize>,
+    ) {
+        for &action in actions {
+            self.pooled_outputs(state, action, outputs);
+            ends.push(outputs.len());
+        }
     }
 
     /// A uniformly drawn object, where that is easy. Its backward walks are full-support exploration.

@@ -137,6 +137,11 @@ impl TreeReward {
         })
     }
 
+    /// The likelihood it is made of.
+    pub fn likelihood(&self) -> &Likelihood {
+        &self.likelihood
+    }
+
     /// Distinct site patterns of the alignment.
     pub fn n_patterns(&self) -> usize {
         self.likelihood.n_patterns()

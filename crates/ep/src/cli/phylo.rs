@@ -117,7 +117,8 @@ fn run_all(arguments: &RunArguments) -> Result<()> {
     let available = std::thread::available_parallelism().map_or(1, usize::from);
     let threads = arguments.threads.unwrap_or(available);
     if threads == 0 || arguments.samples == 0 {
-        let (option, found) = if threads == 0 { ("--threads", threads) } else { ("--samples", arguments.samples) };
+        let (option, found) =
+            if threads == 0 { ("--threads", threads) } else { ("--samples", arguments.samples) };
         return Err(Error::usage(option, "at least 1", found.to_string(), "correct the option"));
     }
     let (file, shards, plan) = make_plan(&arguments.plan, 1)?;
@@ -198,7 +199,12 @@ pub fn make_plan(
         },
     };
     if plan.seed > i64::MAX as u64 {
-        return Err(Error::usage("--seed", "a seed below 2^63", plan.seed.to_string(), "choose a smaller one"));
+        return Err(Error::usage(
+            "--seed",
+            "a seed below 2^63",
+            plan.seed.to_string(),
+            "choose a smaller one",
+        ));
     }
     plan.domain().map_err(in_alignment)?;
     Ok((file, dealt.into_iter().map(|d| d.sites).collect(), plan))

@@ -210,7 +210,13 @@ fn train_files(arguments: &TrainArguments, plan: &Plan) -> Result<TrainFiles> {
     if let (Some(data), Some(out)) = (&arguments.data, &arguments.out) {
         let stem = out.file_stem().map(|s| s.to_string_lossy().into_owned());
         let name = arguments.name.clone().or(stem).unwrap_or_else(|| "client".into());
-        return Ok((name, data.clone(), out.clone(), arguments.previous.clone(), arguments.proposals.clone()));
+        return Ok((
+            name,
+            data.clone(),
+            out.clone(),
+            arguments.previous.clone(),
+            arguments.proposals.clone(),
+        ));
     }
     let n = plan.phylo.clients.len();
     let Some(k) = arguments.client.filter(|&k| k < n && arguments.target.is_dir()) else {
@@ -250,7 +256,8 @@ pub fn aggregate(arguments: &AggregateArguments) -> Result<()> {
         return Err(Error::usage("--out", "a folder for the result", "none", "add --out DIR"));
     };
     let files = client_files(arguments, &plan)?;
-    let weights = if arguments.weights.is_empty() { vec![1.0; files.len()] } else { arguments.weights.clone() };
+    let weights =
+        if arguments.weights.is_empty() { vec![1.0; files.len()] } else { arguments.weights.clone() };
     if weights.len() != files.len() {
         return Err(Error::usage(
             "--weights",
@@ -365,7 +372,8 @@ pub fn status(arguments: &StatusArguments) -> Result<()> {
     let mut text = format!("plan {} with {} clients\n", plan.fingerprint(), plan.phylo.clients.len());
     for (k, name) in plan.phylo.clients.iter().enumerate() {
         let done = newest_round(target, |round| client_file(k, round));
-        let training = (0..=plan.rounds).any(|r| target.join(crate::folder::client_checkpoint(k, r)).exists());
+        let training =
+            (0..=plan.rounds).any(|r| target.join(crate::folder::client_checkpoint(k, r)).exists());
         let state = match (done, training) {
             (_, true) => "in training, or interrupted".to_string(),
             (None, false) => "not trained".to_string(),

@@ -3,13 +3,13 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
+use gfn_core::Result;
 use gfn_core::domain::Domain;
 use gfn_core::exact::{StateGraph, normalise, paper_bound, sharp_bound};
 use gfn_core::metrics::{jeffrey, l1};
 use gfn_core::reward::LogReward;
 use gfn_core::server::ServerModel;
 use gfn_core::tensor_file::write_atomically;
-use gfn_core::Result;
 use gfn_phylo::{Forest, MergeForest, TreeDomain};
 use serde::Serialize;
 

@@ -4,9 +4,11 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 
-use gfn_core::tensor_file::write_atomically;
 use gfn_core::Result;
-use gfn_phylo::{Bipartition, Forest, NewickTree, Topology, TreeDomain, majority_rule_consensus, split_frequencies};
+use gfn_core::tensor_file::write_atomically;
+use gfn_phylo::{
+    Bipartition, Forest, NewickTree, Topology, TreeDomain, majority_rule_consensus, split_frequencies,
+};
 use rustc_hash::FxHashMap;
 
 /// Sampled trees with what is known of each.
@@ -31,7 +33,12 @@ pub struct SampledTopology {
 
 impl TreeSamples {
     /// Samples from objects.
-    pub fn new(domain: &TreeDomain, objects: &[Forest], log_likelihoods: Vec<f64>, weights: Vec<f64>) -> Self {
+    pub fn new(
+        domain: &TreeDomain,
+        objects: &[Forest],
+        log_likelihoods: Vec<f64>,
+        weights: Vec<f64>,
+    ) -> Self {
         let trees = objects.iter().map(|object| domain.newick(object)).collect();
         TreeSamples { trees, log_likelihoods, weights }
     }

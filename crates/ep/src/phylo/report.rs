@@ -157,7 +157,12 @@ pub fn sample_and_write(
             effective_sample_fraction: size / n as f64,
             pareto_k: pareto_k(&log_weights),
             residual_deviation: mean_and_deviation(&log_weights).1,
-            independent_residual_deviation: independent_deviation(plan, domain, server.policy.as_ref(), reward)?,
+            independent_residual_deviation: independent_deviation(
+                plan,
+                domain,
+                server.policy.as_ref(),
+                reward,
+            )?,
         });
     }
     let samples = TreeSamples::new(domain, &objects, log_likelihoods, weights);
@@ -258,13 +263,19 @@ pub fn assemble(
     if let Some(w) = &evidence.weights {
         if w.effective_sample_fraction < 0.1 {
             warnings.push(Warning::new(
-                format!("the effective sample size is {:.1} % of the samples", 100.0 * w.effective_sample_fraction),
+                format!(
+                    "the effective sample size is {:.1} % of the samples",
+                    100.0 * w.effective_sample_fraction
+                ),
                 "train longer (--budget), or add a round (--rounds)",
             ));
         }
         if w.pareto_k > 0.7 {
             warnings.push(Warning::new(
-                format!("Pareto k of the importance weights is {:.2}: reweighted estimates are unreliable", w.pareto_k),
+                format!(
+                    "Pareto k of the importance weights is {:.2}: reweighted estimates are unreliable",
+                    w.pareto_k
+                ),
                 "train longer",
             ));
         }
@@ -325,7 +336,12 @@ impl RunReport {
     pub fn summary(&self, out: &Path) -> String {
         use std::fmt::Write as _;
         let mut text = String::new();
-        let _ = writeln!(text, "\nPosterior over trees from {} clients, {} extra rounds", self.clients.len(), self.rounds);
+        let _ = writeln!(
+            text,
+            "\nPosterior over trees from {} clients, {} extra rounds",
+            self.clients.len(),
+            self.rounds
+        );
         for client in &self.clients {
             let s = client.residual_spread;
             let _ = writeln!(
@@ -334,7 +350,11 @@ impl RunReport {
                 client.name, client.data, client.steps, s.own, s.tempered, s.uniform
             );
         }
-        let _ = writeln!(text, "  {} samples, {} distinct topologies; the best:", self.samples, self.sampled_topologies);
+        let _ = writeln!(
+            text,
+            "  {} samples, {} distinct topologies; the best:",
+            self.samples, self.sampled_topologies
+        );
         for (tree, probability) in &self.best_topologies {
             let _ = writeln!(text, "    {probability:.4}  {tree}");
         }
@@ -343,12 +363,17 @@ impl RunReport {
                 let _ = writeln!(
                     text,
                     "  log marginal likelihood {:.3} (lower bound {:.3}), effective sample size {:.0} of {}, Pareto k {:.2}",
-                    w.log_marginal_likelihood, w.lower_bound, w.effective_sample_size, self.samples, w.pareto_k
+                    w.log_marginal_likelihood,
+                    w.lower_bound,
+                    w.effective_sample_size,
+                    self.samples,
+                    w.pareto_k
                 );
                 let independent = w
                     .independent_residual_deviation
                     .map_or_else(String::new, |d| format!(", {d:.3} over trees found independently"));
-                let _ = writeln!(text, "  residual sd {:.3} over own samples{independent}", w.residual_deviation);
+                let _ =
+                    writeln!(text, "  residual sd {:.3} over own samples{independent}", w.residual_deviation);
             }
             None => {
                 let _ = writeln!(

@@ -20,9 +20,9 @@ use crate::folder::{
 };
 use crate::phylo::report::{self, Evidence, RunReport, StageTime};
 use crate::plan::Plan;
+use crate::process;
 use crate::progress::Progress;
 use crate::stages::{Round, StageContext, aggregate, propose, train_client};
-use crate::process;
 
 /// Objects the server sends to every client for an extra round.
 pub const PROPOSALS: usize = 4000;
@@ -55,7 +55,12 @@ struct Run<'a> {
 }
 
 /// Runs all stages and writes all results.
-pub fn run(file: &AlignmentFile, shards: &[Vec<usize>], plan: &Plan, settings: &RunSettings) -> Result<RunReport> {
+pub fn run(
+    file: &AlignmentFile,
+    shards: &[Vec<usize>],
+    plan: &Plan,
+    settings: &RunSettings,
+) -> Result<RunReport> {
     let domain = plan.domain()?;
     if settings.exact && plan.phylo.taxa.len() > EXACT_TAXA {
         return Err(Error::usage(
@@ -134,7 +139,8 @@ impl Run<'_> {
         warnings.dedup();
         let times = std::mem::take(&mut *self.times.lock().expect("no panic while held"));
         let seconds = started.elapsed().as_secs_f64();
-        let report = report::assemble(self.plan, self.settings, &server, evidence, exact, times, warnings, seconds);
+        let report =
+            report::assemble(self.plan, self.settings, &server, evidence, exact, times, warnings, seconds);
         report.write(&self.path("report.json"))?;
         Ok(report)
     }
@@ -158,7 +164,13 @@ impl Run<'_> {
         ServerModel::load(&self.path(&server_file(rounds)))
     }
 
-    fn client(&self, k: usize, round: u32, data: &ClientData<MergeForest>, proposals: &[Forest]) -> Result<()> {
+    fn client(
+        &self,
+        k: usize,
+        round: u32,
+        data: &ClientData<MergeForest>,
+        proposals: &[Forest],
+    ) -> Result<()> {
         let name = client_file(k, round);
         if self.is_finished(&name) {
             return Ok(());
@@ -173,7 +185,8 @@ impl Run<'_> {
         let number = round.as_ref().map_or(0, |r| r.number);
         let budget = if number == 0 { self.budgets.client } else { self.budgets.client_round };
         let label = if number == 0 { format!("client {k}") } else { format!("client {k} r{number}") };
-        let context = self.context(&label, budget, &client_checkpoint(k, number), &format!("clients/{k}/log.jsonl"));
+        let context =
+            self.context(&label, budget, &client_checkpoint(k, number), &format!("clients/{k}/log.jsonl"));
         let centralised = self.plan.phylo.clients.len() == 1;
         let model =
             train_client(&self.domain, &self.plan.phylo.clients[k], data, centralised, round, context)?;
@@ -219,8 +232,14 @@ impl Run<'_> {
         let cpu = process::cpu_seconds();
         self.progress.say(&format!("Sampling {} trees.", self.settings.samples));
         let reward = self.domain.reward(alignment, 1.0)?;
-        let evidence =
-            report::sample_and_write(&self.settings.out, self.plan, &self.domain, server, Some(&reward), self.settings.samples)?;
+        let evidence = report::sample_and_write(
+            &self.settings.out,
+            self.plan,
+            &self.domain,
+            server,
+            Some(&reward),
+            self.settings.samples,
+        )?;
         self.note_time("samples", clock, cpu);
         Ok(evidence)
     }

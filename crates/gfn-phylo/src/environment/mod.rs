@@ -99,6 +99,8 @@ pub struct MergeForest {
     ingroup: Vec<usize>,
     branches: BranchLengths,
     leaves: Vec<Arc<Subtree>>,
+    /// Natural logarithms of 0, 1, 2, ….
+    logarithms: Vec<f64>,
 }
 
 /// Fewest taxa that leave a choice between topologies.
@@ -141,7 +143,8 @@ impl MergeForest {
             stop: StopRule::Exhausted,
         };
         let leaves = (0..layout.n_leaves).map(Subtree::leaf).collect();
-        Ok(MergeForest { spec, layout, taxa, outgroup, ingroup, branches, leaves })
+        let logarithms = (0..=taxa.len()).map(|k| (k as f64).ln()).collect();
+        Ok(MergeForest { spec, layout, taxa, outgroup, ingroup, branches, leaves, logarithms })
     }
 
     /// Names of all taxa.
@@ -186,6 +189,18 @@ impl MergeForest {
 
     fn with_bins(&self) -> bool {
         self.layout.n_bins > 0
+    }
+
+    /// Whether every action is a merge that takes effect at once.
+    fn merges_freely(&self, state: &Forest) -> bool {
+        !self.with_bins() && state.trees.len() > 1
+    }
+
+    /// Appends the indices of all pairs of leaves, one from each tree.
+    fn leaf_pairs(&self, left: &Subtree, right: &Subtree, outputs: &mut Vec<u32>) {
+        for &(i, _) in &left.leaves {
+            outputs.extend(right.leaves.iter().map(|&(j, _)| self.layout.pair(i, j)));
+        }
     }
 
     /// Backward action that takes back the last chosen bin or pair.
@@ -324,22 +339,63 @@ impl Environment for MergeForest {
             _ => return 0.0,
         };
         let internal = |leaf| state.trees[state.position(leaf)].n_internal;
-        (f64::from(internal(left) + internal(right) + 1) / f64::from(state.n_internal() + 1)).ln()
+        self.logarithms[(internal(left) + internal(right) + 1) as usize]
+            - self.logarithms[state.n_internal() as usize + 1]
+    }
+
+    fn log_backward_after_each(&self, state: &Forest, actions: &[u32], log_backward: &mut Vec<f64>) {
+        if !self.merges_freely(state) {
+            log_backward.extend(actions.iter().map(|&a| self.log_backward_after(state, a)));
+            return;
+        }
+        let total = self.logarithms[state.n_internal() as usize + 1];
+        for (left, right) in tree_pairs(state) {
+            log_backward.push(self.logarithms[(left.n_internal + right.n_internal + 1) as usize] - total);
+        }
     }
 
     fn n_action_keys(&self) -> usize {
         2
     }
 
+    fn action_keys_each(&self, state: &Forest, actions: &[u32], keys: &mut Vec<u64>) {
+        if state.pending != Pending::None || state.trees.len() == 1 {
+            actions.iter().for_each(|&action| self.action_keys(state, action, keys));
+            return;
+        }
+        for (left, right) in tree_pairs(state) {
+            keys.extend(merge_keys(left, right));
+        }
+    }
+
+    fn pooled_outputs_each(
+        &self,
+        state: &Forest,
+        actions: &[u32],
+        outputs: &mut Vec<u32>,
+        ends: &mut Vec<usize>,
+    ) {
+        if state.pending != Pending::None || state.trees.len() == 1 {
+            for &action in actions {
+                self.pooled_outputs(state, action, outputs);
+                ends.push(outputs.len());
+            }
+            return;
+        }
+        for (left, right) in tree_pairs(state) {
+            self.leaf_pairs(left, right, outputs);
+            ends.push(outputs.len());
+        }
+    }
+
     /// A merge: the clade it makes, and the pair of clades it joins. A bin: the clade below the edge with the bin,
     /// and the pair of clades with it.
     fn action_keys(&self, state: &Forest, action: u32, keys: &mut Vec<u64>) {
         let clade = |leaf: u32| state.trees[state.position(leaf)].clade;
-        let join = |a: u64, b: u64| mix64(a ^ mix64(b));
         if action < self.layout.n_pairs() {
             let (left, right) = self.layout.leaves_of_pair(action);
-            let (a, b) = (clade(left), clade(right));
-            keys.extend([mix64(a.wrapping_add(b)), join(a, b)]);
+            let tree = |leaf: u32| &state.trees[state.position(leaf)];
+            keys.extend(merge_keys(tree(left), tree(right)));
             return;
         }
         let bin = mix64(u64::from(action) << 32 | 1);
@@ -358,10 +414,7 @@ impl Environment for MergeForest {
             return;
         }
         let (left, right) = self.layout.leaves_of_pair(action);
-        let leaves = |leaf: u32| &state.trees[state.position(leaf)].leaves;
-        for &(i, _) in leaves(left) {
-            outputs.extend(leaves(right).iter().map(|&(j, _)| self.layout.pair(i, j)));
-        }
+        self.leaf_pairs(&state.trees[state.position(left)], &state.trees[state.position(right)], outputs);
     }
 
     /// A uniform topology by random insertion of leaves into edges (root edge included), uniform bins.
@@ -407,6 +460,22 @@ impl Environment for MergeForest {
         let outgroup_bin = self.with_bins().then(&mut bin);
         trees[root].take().map(|tree| self.object(tree, outgroup_bin))
     }
+}
+
+/// Pairs of trees in the order of their actions.
+fn tree_pairs(state: &Forest) -> impl Iterator<Item = (&Subtree, &Subtree)> {
+    let trees = &state.trees;
+    (0..trees.len()).flat_map(move |a| trees[a + 1..].iter().map(move |b| (trees[a].as_ref(), b.as_ref())))
+}
+
+/// Keys of a merge: the clade it makes, and the pair of clades it joins.
+fn merge_keys(left: &Subtree, right: &Subtree) -> [u64; 2] {
+    [mix64(left.clade.wrapping_add(right.clade)), join(left.clade, right.clade)]
+}
+
+/// A hash of an ordered pair.
+fn join(a: u64, b: u64) -> u64 {
+    mix64(a ^ mix64(b))
 }
 
 /// A bijective 64-bit mixer (SplitMix64's finaliser, Steele et al. 2014).
