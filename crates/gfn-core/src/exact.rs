@@ -253,7 +253,8 @@ impl<E: Environment> StateGraph<E> {
         (low[0], high[0]) = (0.0, 0.0);
         for state in 0..n {
             for edge in self.offsets[state]..self.offsets[state + 1] {
-                let (child, step) = (self.children[edge] as usize, policy.forward[edge] - policy.backward[edge]);
+                let (child, step) =
+                    (self.children[edge] as usize, policy.forward[edge] - policy.backward[edge]);
                 low[child] = low[child].min(low[state] + step);
                 high[child] = high[child].max(high[state] + step);
             }

@@ -3,14 +3,16 @@
 use crate::environment::EnvSpec;
 use crate::error::Result;
 
-use super::{BalanceLoss, LossGradient, LossInput, Robust, add_to_trajectory, kept_trajectories, trajectory_residual};
+use super::{
+    BalanceLoss, LossGradient, LossInput, Robust, add_to_trajectory, kept_trajectories, trajectory_residual,
+};
 
 /// Contrastive balance, equation (2), of da Silva et al. 2024 (arXiv 2406.03288, Corollary 3.6); with the clients'
 /// scores as target it is their aggregating balance, equation (6).
 ///
 /// 2/(B−1) Σ_b ρ(δ_b − δ̄), with ρ of [`Robust`]: for squares this is the mean of (δ_a − δ_b)² over all ordered
 /// pairs a ≠ b, in O(B). With Huber's ρ it limits distances from the mean, not those of pairs. The derivative goes
-/// through the mean. Trajectories without a finite target are left out (see [`super::BalanceLoss::evaluate`]); a
+/// through the mean. Trajectories of log R = −∞ are left out (see [`super::BalanceLoss::evaluate`]); a
 /// single trajectory has nothing to be compared with and gives 0.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Contrastive {

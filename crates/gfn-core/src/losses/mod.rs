@@ -156,7 +156,7 @@ pub(crate) fn trajectory_residual(input: &LossInput, b: usize) -> f64 {
 
 /// The trajectories with a finite target; only they count.
 pub(crate) fn kept_trajectories(input: &LossInput) -> Vec<usize> {
-    (0..input.log_target.len()).filter(|&b| input.log_target[b].is_finite()).collect()
+    (0..input.log_target.len()).filter(|&b| input.log_target[b] != f64::NEG_INFINITY).collect()
 }
 
 /// Adds `slope` to the derivatives of every log p_F of trajectory `b` and subtracts it from those of its log p_B.

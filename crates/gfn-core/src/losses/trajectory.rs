@@ -3,12 +3,14 @@
 use crate::environment::EnvSpec;
 use crate::error::Result;
 
-use super::{BalanceLoss, LossGradient, LossInput, Robust, add_to_trajectory, kept_trajectories, trajectory_residual};
+use super::{
+    BalanceLoss, LossGradient, LossInput, Robust, add_to_trajectory, kept_trajectories, trajectory_residual,
+};
 
 /// Trajectory balance, equation (1), of Malkin et al. 2022 (arXiv 2201.13259): the mean over the batch of
 /// ρ(δ(τ) + log Z), where ρ is [`Robust`].
 ///
-/// Trajectories without a finite target are left out (see [`super::BalanceLoss::evaluate`]).
+/// Trajectories of log R = −∞ are left out (see [`super::BalanceLoss::evaluate`]).
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct TrajectoryBalance {
     /// ρ.
