@@ -8,6 +8,7 @@ pub mod encoding;
 pub mod environment;
 pub mod error;
 pub mod exact;
+pub mod grid;
 pub mod losses;
 pub mod math;
 pub mod observer;
@@ -21,6 +22,7 @@ pub mod score;
 pub mod server;
 mod simd;
 pub mod tensor_file;
+pub mod testing;
 pub mod trainer;
 pub mod trajectory;
 

@@ -88,6 +88,10 @@ pub trait BalanceLoss: Send + Sync {
         false
     }
     /// The loss of the batch; adds its derivatives to `gradient`.
+    ///
+    /// A mean over the trajectories whose targets are finite: those with log R = −∞ (or, where state rewards are
+    /// used, with a state of that kind) are left out whole, and an empty batch gives 0. A number of the policy that
+    /// is not finite is not hidden: the loss is then not finite either.
     fn evaluate(&self, input: &LossInput, gradient: &mut LossGradient) -> f64;
 }
 
@@ -148,6 +152,11 @@ pub(crate) fn trajectory_residual(input: &LossInput, b: usize) -> f64 {
     let forward: f64 = input.log_forward[slots.clone()].iter().sum();
     let backward: f64 = input.log_backward[slots].iter().sum();
     forward - backward - input.log_target[b]
+}
+
+/// The trajectories with a finite target; only they count.
+pub(crate) fn kept_trajectories(input: &LossInput) -> Vec<usize> {
+    (0..input.log_target.len()).filter(|&b| input.log_target[b] != f64::NEG_INFINITY).collect()
 }
 
 /// Adds `slope` to the derivatives of every log p_F of trajectory `b` and subtracts it from those of its log p_B.
