@@ -1,15 +1,21 @@
 //! Phylogenetic trees for GFlowNets: alignments, Felsenstein likelihoods, topologies.
 
+pub mod alignment;
 mod alignment_matrix;
 mod bipartitions;
 mod characters;
 pub mod likelihood;
 mod model;
 mod newick;
+pub mod partition;
 mod patterns;
 mod simulate;
 mod tree;
 
+pub use alignment::{
+    AlignmentFile, AlignmentSummary, CharacterSet, Format, check_for_trees, parse_alignment, read_alignment,
+    write_fasta,
+};
 pub use alignment_matrix::Alignment;
 pub use bipartitions::{Bipartition, majority_rule_consensus, split_frequencies};
 pub use characters::{ALL_STATES, STATE_LETTERS, normal_character, state_set};
@@ -18,6 +24,7 @@ pub use model::{
     CategoryRates, DiscreteGamma, EmpiricalWord, Frequencies, ModelSettings, RateMatrix, SubstitutionModel,
 };
 pub use newick::{NewickNode, NewickTree};
+pub use partition::{Split, deal_sites};
 pub use patterns::SitePatterns;
 pub use simulate::simulate_alignment;
 pub use tree::{AllTopologies, Topology, all_topologies, log_number_of_topologies, number_of_topologies};
