@@ -1,14 +1,17 @@
 //! Phylogenetic trees for GFlowNets: alignments, Felsenstein likelihoods, topologies.
 
+pub mod alignment;
 mod alignment_matrix;
 mod bipartitions;
 mod branch;
 mod characters;
+mod domain;
 pub mod environment;
 pub mod likelihood;
 mod model;
 mod newick;
 mod oracle;
+pub mod partition;
 mod patterns;
 mod rearrange;
 mod recipe;
@@ -18,10 +21,15 @@ mod tree;
 
 pub use gfn_core as core;
 
+pub use alignment::{
+    AlignmentFile, AlignmentSummary, CharacterSet, Format, check_for_trees, parse_alignment, read_alignment,
+    write_fasta,
+};
 pub use alignment_matrix::Alignment;
 pub use bipartitions::{Bipartition, majority_rule_consensus, split_frequencies};
 pub use branch::{BranchLengths, BranchPrior};
 pub use characters::{ALL_STATES, STATE_LETTERS, normal_character, state_set};
+pub use domain::TreeDomain;
 pub use environment::{Forest, MergeForest};
 pub use likelihood::{Likelihood, Partial, Process, Transition};
 pub use model::{
@@ -29,6 +37,7 @@ pub use model::{
 };
 pub use newick::{NewickNode, NewickTree};
 pub use oracle::{OracleReport, OracleSettings, SplitReport, VisitedTree, sample_topologies};
+pub use partition::{Split, deal_sites};
 pub use patterns::SitePatterns;
 pub use recipe::recipe;
 pub use reward::{TreePrior, TreeReward};

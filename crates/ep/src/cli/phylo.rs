@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use gfn_core::{Error, Place, Result};
-use gfn_phylo::alignment::{AlignmentFile, AlignmentSummary, read_alignment, write_fasta};
-use gfn_phylo::environment::MIN_TAXA;
-use gfn_phylo::partition::{Split, deal_sites};
+use gfn_phylo::alignment::{
+    AlignmentFile, AlignmentSummary, check_for_trees, read_alignment, write_fasta,
+};
+use gfn_phylo::partition::{Split, deal_sites, read_partition_file};
 use gfn_phylo::{BranchLengths, Likelihood, NewickTree, SitePatterns, SubstitutionModel};
 
 use super::print;
@@ -145,14 +146,7 @@ pub fn make_plan(
     let file = read_alignment(&options.alignment)?;
     let alignment = &file.alignment;
     let in_alignment = |e: Error| e.in_file(&options.alignment);
-    if alignment.n_taxa() < MIN_TAXA {
-        return Err(Error::input(
-            Place::file(&options.alignment),
-            format!("at least {MIN_TAXA} sequences (with fewer there is only one unrooted tree)"),
-            alignment.n_taxa().to_string(),
-            "add sequences",
-        ));
-    }
+    check_for_trees(alignment).map_err(in_alignment)?;
     let config = options.config.as_deref().map(Plan::load).transpose()?;
     let mut taxa = alignment.taxa.clone();
     taxa.sort();
@@ -169,9 +163,19 @@ pub fn make_plan(
         }
     }
     let configured = config.as_ref();
-    let n_clients = options.clients.or(configured.map(|c| c.phylo.clients.len())).unwrap_or(4);
-    let split = split_of(options.split.as_deref().unwrap_or("round-robin"), &options.alignment)?;
-    let dealt = deal_sites(&file, n_clients, &split, options.clients.is_some()).map_err(in_alignment)?;
+    let split = split_of(options.split.as_deref().unwrap_or("round-robin"), &file)?;
+    let n_clients = options.clients.or(configured.map(|c| c.phylo.clients.len()));
+    let sets = match &split {
+        Split::CharacterSets(sets) => Some(sets.clone()),
+        Split::PartitionFile(path) => Some(read_partition_file(path, alignment.n_sites())?),
+        Split::RoundRobin | Split::Contiguous => None,
+    };
+    let n_clients = n_clients.or(sets.as_ref().map(|s| s.len().max(1))).unwrap_or(4);
+    let shards = deal_sites(alignment.n_sites(), n_clients, &split).map_err(in_alignment)?;
+    let names = match sets {
+        Some(sets) => sets.into_iter().map(|s| s.name).collect(),
+        None => (0..n_clients).map(|k| format!("client-{k}")).collect(),
+    };
     let model = match options.model.model(alignment)? {
         Some(model) => model,
         None => configured.map_or_else(SubstitutionModel::jc69, |c| c.phylo.model.clone()),
@@ -193,7 +197,7 @@ pub fn make_plan(
         phylo: PhyloPlan {
             taxa,
             outgroup,
-            clients: dealt.iter().map(|d| d.name.clone()).collect(),
+            clients: names,
             model,
             branch_lengths,
         },
@@ -207,21 +211,21 @@ pub fn make_plan(
         ));
     }
     plan.domain().map_err(in_alignment)?;
-    Ok((file, dealt.into_iter().map(|d| d.sites).collect(), plan))
+    Ok((file, shards, plan))
 }
 
 /// `round-robin`, `contiguous`, `charsets`, or the path of a partition file.
-fn split_of(text: &str, alignment: &Path) -> Result<Split> {
+fn split_of(text: &str, file: &AlignmentFile) -> Result<Split> {
     match text {
         "round-robin" => Ok(Split::RoundRobin),
         "contiguous" => Ok(Split::Contiguous),
-        "charsets" => Ok(Split::CharacterSets),
+        "charsets" => Ok(Split::CharacterSets(file.charsets.clone())),
         path if Path::new(path).is_file() => Ok(Split::PartitionFile(PathBuf::from(path))),
         other => Err(Error::usage(
             "--split",
             "round-robin, contiguous, charsets, or the path of a partition file",
             format!("`{other}`"),
-            format!("choose one for {}", alignment.display()),
+            "choose one of them",
         )),
     }
 }
@@ -232,7 +236,8 @@ fn check(arguments: &CheckArguments) -> Result<()> {
         print(&write_fasta(&file.alignment));
         return Ok(());
     }
-    let summary = AlignmentSummary::new(&file);
+    let mut summary = AlignmentSummary::new(&file.alignment);
+    summary.warnings.splice(0..0, file.warnings);
     if arguments.json {
         let text = serde_json::to_string_pretty(&summary).expect("a summary is plain data");
         print(&format!("{text}\n"));
