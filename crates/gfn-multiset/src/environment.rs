@@ -51,7 +51,12 @@ impl Multisets {
     pub fn new(n_kinds: usize, size: usize) -> Result<Self> {
         for (name, number) in [("kinds", n_kinds), ("size", size)] {
             if number == 0 {
-                return Err(Error::usage(name, "at least 1", "0", "ask for a problem with something to choose"));
+                return Err(Error::usage(
+                    name,
+                    "at least 1",
+                    "0",
+                    "ask for a problem with something to choose",
+                ));
             }
         }
         let n_features = n_kinds.checked_mul(size).and_then(|n| n.checked_add(size + 1));

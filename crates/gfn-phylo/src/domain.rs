@@ -175,7 +175,7 @@ fn canonical_newick(env: &MergeForest, object: &Forest) -> NewickTree {
 fn parse_object(env: &MergeForest, name: &str) -> Result<Forest> {
     let newick = NewickTree::parse(name)?;
     let refuse = |expected: &str, found: String| {
-        Err(Error::input(Place::item("tree"), expected, found, "give binary trees over the plan's taxa"))
+        Error::input(Place::item("tree"), expected, found, "give binary trees over the plan's taxa")
     };
     // Neighbour lists of the unrooted tree; a root with two children is passed over.
     let n = newick.nodes.len();
@@ -212,11 +212,11 @@ fn parse_object(env: &MergeForest, name: &str) -> Result<Forest> {
                 seen[t] = true;
                 taxon[index] = Some(t);
             }
-            _ => return refuse("each taxon of the plan once", format!("`{name}`")),
+            _ => return Err(refuse("each taxon of the plan once", format!("`{name}`"))),
         }
     }
     if let Some(missing) = seen.iter().position(|s| !s) {
-        return refuse("each taxon of the plan once", format!("no {}", env.taxa()[missing]));
+        return Err(refuse("each taxon of the plan once", format!("no {}", env.taxa()[missing])));
     }
     let with_bins = env.branches().n_bins() > 0;
     let lengths = env.branches().lengths();
@@ -228,12 +228,12 @@ fn parse_object(env: &MergeForest, name: &str) -> Result<Forest> {
         let best = (0..lengths.len()).min_by(|&a, &b| distance(lengths[a]).total_cmp(&distance(lengths[b])));
         match best {
             Some(bin) if distance(lengths[bin]) <= 1e-6 * lengths[bin] => Ok(bin as u8),
-            _ => refuse("a branch length of the plan's bins", format!("{length:?}")).map(|()| 0),
+            _ => Err(refuse("a branch length of the plan's bins", format!("{length:?}"))),
         }
     };
     let start = taxon.iter().position(|&t| t == Some(env.outgroup())).expect("checked above");
     let Some(&(top, top_length)) = neighbours[start].first() else {
-        return refuse("a tree of at least four taxa", name.to_string());
+        return Err(refuse("a tree of at least four taxa", name.to_string()));
     };
     // Depth-first: parents before children, so the reverse order builds children first.
     let mut order = vec![(top, start)];
@@ -250,7 +250,7 @@ fn parse_object(env: &MergeForest, name: &str) -> Result<Forest> {
         } else {
             let below: Vec<_> = neighbours[node].iter().filter(|(m, _)| *m != from).collect();
             let [(a, a_length), (b, b_length)] = below[..] else {
-                return refuse("a binary tree", format!("a node with {} neighbours", below.len() + 1));
+                return Err(refuse("a binary tree", format!("a node with {} neighbours", below.len() + 1)));
             };
             env.merge(&trees[a], &trees[b], (bin_of(*a_length)?, bin_of(*b_length)?))
         };

@@ -114,7 +114,10 @@ mod tests {
     fn refusals_say_where_and_what() {
         let dna = Alphabet::named("dna").unwrap();
         let error = dna.read("ACgT").unwrap_err().to_string();
-        assert!(error.contains("column 3") && error.contains("one of the letters ACGT, found 'g'"), "{error}");
+        assert!(
+            error.contains("column 3") && error.contains("one of the letters ACGT, found 'g'"),
+            "{error}"
+        );
         assert!(Alphabet::named("rna").unwrap_err().to_string().contains("expected `dna` or `protein`"));
         assert!(Alphabet::new("x", "").unwrap_err().to_string().contains("1 to 255 letters, found 0"));
         assert!(Alphabet::new("x", "ABA").unwrap_err().to_string().contains("'A' twice"));

@@ -106,11 +106,8 @@ impl Sequences {
 
     /// Refuses what is not one of the objects: unknown tokens, too long, or not of the exact length.
     pub fn check_object(&self, object: &Sequence) -> Result<()> {
-        let right_length = if self.exact_length {
-            object.len() == self.max_length
-        } else {
-            object.len() <= self.max_length
-        };
+        let right_length =
+            if self.exact_length { object.len() == self.max_length } else { object.len() <= self.max_length };
         let unknown = object.tokens.iter().position(|&t| usize::from(t) >= self.alphabet_size);
         if let Some(position) = unknown {
             return Err(Error::usage(

@@ -4,9 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use gfn_core::{Error, Place, Result};
-use gfn_phylo::alignment::{
-    AlignmentFile, AlignmentSummary, check_for_trees, read_alignment, write_fasta,
-};
+use gfn_phylo::alignment::{AlignmentFile, AlignmentSummary, check_for_trees, read_alignment, write_fasta};
 use gfn_phylo::partition::{Split, deal_sites, read_partition_file};
 use gfn_phylo::{BranchLengths, Likelihood, NewickTree, SitePatterns, SubstitutionModel};
 
@@ -194,13 +192,7 @@ pub fn make_plan(
         seed: options.seed.or(configured.map(|c| c.seed)).unwrap_or(1),
         budget: options.budget.or(configured.map(|c| c.budget)).unwrap_or(RunBudget::Seconds(60.0)),
         rounds: options.rounds.or(configured.map(|c| c.rounds)).unwrap_or(default_rounds),
-        phylo: PhyloPlan {
-            taxa,
-            outgroup,
-            clients: names,
-            model,
-            branch_lengths,
-        },
+        phylo: PhyloPlan { taxa, outgroup, clients: names, model, branch_lengths },
     };
     if plan.seed > i64::MAX as u64 {
         return Err(Error::usage(
