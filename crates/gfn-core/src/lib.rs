@@ -10,6 +10,7 @@ pub mod error;
 pub mod exact;
 pub mod losses;
 pub mod math;
+pub mod metrics;
 pub mod observer;
 pub mod optimizer;
 pub mod policy;
