@@ -11,6 +11,7 @@ pub mod exact;
 pub mod grid;
 pub mod losses;
 pub mod math;
+pub mod metrics;
 pub mod observer;
 pub mod optimizer;
 pub mod policy;

@@ -166,3 +166,6 @@ pub(crate) fn add_to_trajectory(input: &LossInput, b: usize, slope: f64, gradien
         gradient.log_backward[slot] -= slope;
     }
 }
+
+#[cfg(test)]
+mod tests;
