@@ -1,10 +1,9 @@
 //! The run folder: where files are, which of them are complete, and who is writing there.
 
 use std::collections::BTreeMap;
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
-use fs4::fs_std::FileExt;
 use gfn_core::tensor_file::write_atomically;
 use gfn_core::{Error, ErrorKind, Place, Result};
 use serde::{Deserialize, Serialize};
@@ -33,9 +32,9 @@ impl RunFolder {
         std::fs::create_dir_all(root).map_err(|e| Error::io(root, "make the folder", &e))?;
         let path = root.join("lock");
         let lock = File::create(&path).map_err(|e| Error::io(&path, "write", &e))?;
-        match FileExt::try_lock_exclusive(&lock) {
-            Ok(true) => {}
-            Ok(false) => {
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
                 return Err(Error::new(
                     ErrorKind::Transient,
                     Place::file(root),
@@ -44,7 +43,7 @@ impl RunFolder {
                     "wait for it, or choose another --out",
                 ));
             }
-            Err(e) => return Err(Error::io(&path, "lock", &e)),
+            Err(TryLockError::Error(e)) => return Err(Error::io(&path, "lock", &e)),
         }
         let manifest = root.join("manifest.json");
         let receipts = match std::fs::read(&manifest) {

@@ -78,7 +78,9 @@ pub fn write_exact(
     let mut order: Vec<usize> = (0..objects.len()).collect();
     order.sort_by(|&a, &b| target[b].total_cmp(&target[a]).then(a.cmp(&b)));
     let mut text = String::from("object,target,learned");
-    (0..targets.len()).for_each(|k| drop(write!(text, ",target_{k},learned_{k}")));
+    for k in 0..targets.len() {
+        let _ = write!(text, ",target_{k},learned_{k}");
+    }
     text.push('\n');
     for i in order {
         let _ = write!(text, "{},{},{}", quoted(&domain.object_name(objects[i])), target[i], learned[i]);
