@@ -160,7 +160,8 @@ pub fn majority_rule_consensus<'a>(
     let taxa = taxa.expect("an empty list was refused");
     let n = taxa.len();
     // Sums of weights in different orders may differ in the last digit: a tie is not a majority.
-    let mut kept: Vec<_> = frequencies.into_iter().filter(|(_, frequency)| *frequency > 0.5 + 1e-12).collect();
+    let mut kept: Vec<_> =
+        frequencies.into_iter().filter(|(_, frequency)| *frequency > 0.5 + 1e-12).collect();
     kept.sort_by(|a, b| b.0.size().cmp(&a.0.size()).then_with(|| a.0.cmp(&b.0)));
     // Parent of every taxon and kept clade: the smallest clade around it; `kept.len()` stands for the root.
     let root = kept.len();

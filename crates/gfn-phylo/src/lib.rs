@@ -7,8 +7,10 @@ mod characters;
 pub mod likelihood;
 mod model;
 mod newick;
+mod oracle;
 pub mod partition;
 mod patterns;
+mod rearrange;
 mod simulate;
 mod tree;
 
@@ -24,6 +26,7 @@ pub use model::{
     CategoryRates, DiscreteGamma, EmpiricalWord, Frequencies, ModelSettings, RateMatrix, SubstitutionModel,
 };
 pub use newick::{NewickNode, NewickTree};
+pub use oracle::{OracleReport, OracleSettings, SplitReport, VisitedTree, sample_topologies};
 pub use partition::{Split, deal_sites};
 pub use patterns::SitePatterns;
 pub use simulate::simulate_alignment;

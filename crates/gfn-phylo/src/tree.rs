@@ -17,14 +17,14 @@ use crate::newick::NewickTree;
 ///
 /// Every edge belongs to the node below it (2n-3 edges: the nodes 1 to 2n-3); the root's edge leads to taxon 0.
 ///
-/// The [text form](Self::to_string) is Newick with a trifurcation at the root, where taxon 0 stands first:
+/// The text form (`Display`) is Newick with a trifurcation at the root, where taxon 0 stands first:
 ///
 /// ```
 /// let tree: gfn_phylo::Topology = "((Pongo,(Pan,Homo_sapiens)),(Gorilla,Lemur_catta));".parse()?;
 /// assert_eq!(tree.to_string(), "(Gorilla,((Homo_sapiens,Pan),Pongo),Lemur_catta);");
 /// # Ok::<(), gfn_core::Error>(())
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Eq)]
 pub struct Topology {
     taxa: Arc<[String]>,
     /// The two children of each internal node n, n+1, …
@@ -57,7 +57,10 @@ impl Topology {
         for (index, merge) in merges.iter().enumerate() {
             for &child in merge {
                 if child == 0 || child >= n + index || std::mem::replace(&mut used[child], true) {
-                    return refuse("merges of two nodes that are there and not merged yet", format!("{merge:?}"));
+                    return refuse(
+                        "merges of two nodes that are there and not merged yet",
+                        format!("{merge:?}"),
+                    );
                 }
             }
         }
@@ -141,7 +144,12 @@ impl Topology {
         }
         let Some(start) = start else {
             let place = Place::item(format!("taxon {}", taxa[0]));
-            return Err(Error::input(place, "every taxon in the tree", "a tree without it", "correct the tree"));
+            return Err(Error::input(
+                place,
+                "every taxon in the tree",
+                "a tree without it",
+                "correct the tree",
+            ));
         };
         // Walk away from taxon 0; in the reverse order children come before parents.
         let mut order = Vec::with_capacity(tree.nodes.len());
@@ -236,6 +244,31 @@ impl Topology {
     }
 }
 
+impl PartialEq for Topology {
+    fn eq(&self, other: &Topology) -> bool {
+        self.children == other.children && (Arc::ptr_eq(&self.taxa, &other.taxa) || self.taxa == other.taxa)
+    }
+}
+
+/// Names are left out: trees of one data set share them.
+impl std::hash::Hash for Topology {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.children.hash(state);
+    }
+}
+
+impl Ord for Topology {
+    fn cmp(&self, other: &Topology) -> std::cmp::Ordering {
+        self.taxa.cmp(&other.taxa).then_with(|| self.children.cmp(&other.children))
+    }
+}
+
+impl PartialOrd for Topology {
+    fn partial_cmp(&self, other: &Topology) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
 impl std::fmt::Display for Topology {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.to_newick(|_| None).fmt(f)
@@ -269,7 +302,8 @@ pub fn all_topologies(taxa: &[String]) -> Option<AllTopologies> {
     taxa.sort();
     let distinct = taxa.windows(2).all(|pair| pair[0] != pair[1]);
     let digits = vec![0; taxa.len()];
-    ((3..=9).contains(&taxa.len()) && distinct).then(|| AllTopologies { taxa: taxa.into(), digits: Some(digits) })
+    ((3..=9).contains(&taxa.len()) && distinct)
+        .then(|| AllTopologies { taxa: taxa.into(), digits: Some(digits) })
 }
 
 /// The iterator of [`all_topologies`].

@@ -5,8 +5,8 @@ mod shared;
 use std::collections::HashMap;
 
 use gfn_phylo::{
-    Alignment, Bipartition, Likelihood, SitePatterns, SubstitutionModel, all_topologies, number_of_topologies,
-    split_frequencies,
+    Alignment, Bipartition, Likelihood, SitePatterns, SubstitutionModel, all_topologies,
+    number_of_topologies, split_frequencies,
 };
 use serde_json::Value;
 

@@ -5,35 +5,26 @@
 /// Patterns are padded to a multiple of this, the widest vector in use.
 pub(super) const LANES: usize = 8;
 
-type Lanes = [f64; LANES];
-
 /// Four states of one category: four consecutive runs of `padded` numbers.
 #[inline(always)]
-fn states(block: &[f64], padded: usize) -> [&[Lanes]; 4] {
-    std::array::from_fn(|state| block[state * padded..(state + 1) * padded].as_chunks().0)
+fn states(block: &[f64], padded: usize) -> [&[f64]; 4] {
+    std::array::from_fn(|state| &block[state * padded..][..padded])
 }
 
 #[inline(always)]
-fn states_mut(block: &mut [f64], padded: usize) -> [&mut [Lanes]; 4] {
+fn states_mut(block: &mut [f64], padded: usize) -> [&mut [f64]; 4] {
     let (s0, rest) = block.split_at_mut(padded);
     let (s1, rest) = rest.split_at_mut(padded);
     let (s2, s3) = rest.split_at_mut(padded);
-    [s0, s1, s2, &mut s3[..padded]].map(|state| state.as_chunks_mut().0)
+    [s0, s1, s2, &mut s3[..padded]]
 }
 
-/// The smallest over patterns of the largest over states of what was written.
+/// The largest of the four states as a whole number: numbers >= 0 are ordered as their bits are, and a minimum of
+/// whole numbers may be taken in any order, so that the loop can be vectorised.
 #[inline(always)]
-fn track(lowest: &mut Lanes, values: [&Lanes; 4]) {
+fn highest_bits(values: [f64; 4]) -> u64 {
     let larger = |x: f64, y: f64| if x > y { x } else { y };
-    for lane in 0..LANES {
-        let highest =
-            larger(larger(values[0][lane], values[1][lane]), larger(values[2][lane], values[3][lane]));
-        lowest[lane] = if highest < lowest[lane] { highest } else { lowest[lane] };
-    }
-}
-
-fn smallest(lanes: &Lanes) -> f64 {
-    lanes.iter().copied().fold(f64::INFINITY, f64::min)
+    larger(larger(values[0], values[1]), larger(values[2], values[3])).to_bits()
 }
 
 #[inline(always)]
@@ -45,24 +36,21 @@ fn merge_jukes_cantor_body(
     tb: [f64; 2],
     padded: usize,
 ) -> f64 {
-    let (a, b) = (states(a, padded), states(b, padded));
-    let out = states_mut(out, padded);
-    let n = padded / LANES;
-    let ([a0, a1, a2, a3], [b0, b1, b2, b3]) = (a.map(|s| &s[..n]), b.map(|s| &s[..n]));
-    let [o0, o1, o2, o3] = out.map(|s| &mut s[..n]);
-    let mut lowest = [f64::INFINITY; LANES];
-    for i in 0..n {
-        for lane in 0..LANES {
-            let sum_a = ((a0[i][lane] + a1[i][lane]) + (a2[i][lane] + a3[i][lane])) * ta[1];
-            let sum_b = ((b0[i][lane] + b1[i][lane]) + (b2[i][lane] + b3[i][lane])) * tb[1];
-            o0[i][lane] = (a0[i][lane] * ta[0] + sum_a) * (b0[i][lane] * tb[0] + sum_b);
-            o1[i][lane] = (a1[i][lane] * ta[0] + sum_a) * (b1[i][lane] * tb[0] + sum_b);
-            o2[i][lane] = (a2[i][lane] * ta[0] + sum_a) * (b2[i][lane] * tb[0] + sum_b);
-            o3[i][lane] = (a3[i][lane] * ta[0] + sum_a) * (b3[i][lane] * tb[0] + sum_b);
-        }
-        track(&mut lowest, [&o0[i], &o1[i], &o2[i], &o3[i]]);
+    let ([a0, a1, a2, a3], [b0, b1, b2, b3]) = (states(a, padded), states(b, padded));
+    let [o0, o1, o2, o3] = states_mut(out, padded);
+    let mut lowest = f64::INFINITY.to_bits();
+    for i in 0..padded {
+        let (x, y) = ([a0[i], a1[i], a2[i], a3[i]], [b0[i], b1[i], b2[i], b3[i]]);
+        let all_x = ta[1] * ((x[0] + x[1]) + (x[2] + x[3]));
+        let all_y = tb[1] * ((y[0] + y[1]) + (y[2] + y[3]));
+        let r0 = (ta[0] * x[0] + all_x) * (tb[0] * y[0] + all_y);
+        let r1 = (ta[0] * x[1] + all_x) * (tb[0] * y[1] + all_y);
+        let r2 = (ta[0] * x[2] + all_x) * (tb[0] * y[2] + all_y);
+        let r3 = (ta[0] * x[3] + all_x) * (tb[0] * y[3] + all_y);
+        (o0[i], o1[i], o2[i], o3[i]) = (r0, r1, r2, r3);
+        lowest = lowest.min(highest_bits([r0, r1, r2, r3]));
     }
-    smallest(&lowest)
+    f64::from_bits(lowest)
 }
 
 #[inline(always)]
@@ -79,57 +67,44 @@ fn merge_general_body(
     tb: &[f64; 16],
     padded: usize,
 ) -> f64 {
-    let (a, b) = (states(a, padded), states(b, padded));
-    let out = states_mut(out, padded);
-    let n = padded / LANES;
-    let ([a0, a1, a2, a3], [b0, b1, b2, b3]) = (a.map(|s| &s[..n]), b.map(|s| &s[..n]));
-    let [o0, o1, o2, o3] = out.map(|s| &mut s[..n]);
-    let mut lowest = [f64::INFINITY; LANES];
-    for i in 0..n {
-        for lane in 0..LANES {
-            let x = [a0[i][lane], a1[i][lane], a2[i][lane], a3[i][lane]];
-            let y = [b0[i][lane], b1[i][lane], b2[i][lane], b3[i][lane]];
-            o0[i][lane] = row(ta, 0, x) * row(tb, 0, y);
-            o1[i][lane] = row(ta, 1, x) * row(tb, 1, y);
-            o2[i][lane] = row(ta, 2, x) * row(tb, 2, y);
-            o3[i][lane] = row(ta, 3, x) * row(tb, 3, y);
-        }
-        track(&mut lowest, [&o0[i], &o1[i], &o2[i], &o3[i]]);
+    let (ta, tb) = (*ta, *tb);
+    let ([a0, a1, a2, a3], [b0, b1, b2, b3]) = (states(a, padded), states(b, padded));
+    let [o0, o1, o2, o3] = states_mut(out, padded);
+    let mut lowest = f64::INFINITY.to_bits();
+    for i in 0..padded {
+        let (x, y) = ([a0[i], a1[i], a2[i], a3[i]], [b0[i], b1[i], b2[i], b3[i]]);
+        let r0 = row(&ta, 0, x) * row(&tb, 0, y);
+        let r1 = row(&ta, 1, x) * row(&tb, 1, y);
+        let r2 = row(&ta, 2, x) * row(&tb, 2, y);
+        let r3 = row(&ta, 3, x) * row(&tb, 3, y);
+        (o0[i], o1[i], o2[i], o3[i]) = (r0, r1, r2, r3);
+        lowest = lowest.min(highest_bits([r0, r1, r2, r3]));
     }
-    smallest(&lowest)
+    f64::from_bits(lowest)
 }
 
 /// `sums[p] += Σ_s a_s (same·b_s + other·Σ b)`: with the frequencies (1/4) inside `joint`.
 #[inline(always)]
 fn join_jukes_cantor_body(sums: &mut [f64], a: &[f64], b: &[f64], joint: [f64; 2], padded: usize) {
-    let n = padded / LANES;
-    let [a0, a1, a2, a3] = states(a, padded).map(|s| &s[..n]);
-    let [b0, b1, b2, b3] = states(b, padded).map(|s| &s[..n]);
-    let sums = &mut sums.as_chunks_mut::<LANES>().0[..n];
-    for i in 0..n {
-        for lane in 0..LANES {
-            let x = [a0[i][lane], a1[i][lane], a2[i][lane], a3[i][lane]];
-            let y = [b0[i][lane], b1[i][lane], b2[i][lane], b3[i][lane]];
-            let equal = (x[0] * y[0] + x[1] * y[1]) + (x[2] * y[2] + x[3] * y[3]);
-            let all = ((x[0] + x[1]) + (x[2] + x[3])) * ((y[0] + y[1]) + (y[2] + y[3]));
-            sums[i][lane] += equal * joint[0] + all * joint[1];
-        }
+    let ([a0, a1, a2, a3], [b0, b1, b2, b3]) = (states(a, padded), states(b, padded));
+    let sums = &mut sums[..padded];
+    for i in 0..padded {
+        let equal = (a0[i] * b0[i] + a1[i] * b1[i]) + (a2[i] * b2[i] + a3[i] * b3[i]);
+        let all = ((a0[i] + a1[i]) + (a2[i] + a3[i])) * ((b0[i] + b1[i]) + (b2[i] + b3[i]));
+        sums[i] += equal * joint[0] + all * joint[1];
     }
 }
 
 /// `sums[p] += Σ_st a_s joint_st b_t`, where `joint_st = π_s P_st`.
 #[inline(always)]
 fn join_general_body(sums: &mut [f64], a: &[f64], b: &[f64], joint: &[f64; 16], padded: usize) {
-    let n = padded / LANES;
-    let [a0, a1, a2, a3] = states(a, padded).map(|s| &s[..n]);
-    let [b0, b1, b2, b3] = states(b, padded).map(|s| &s[..n]);
-    let sums = &mut sums.as_chunks_mut::<LANES>().0[..n];
-    for i in 0..n {
-        for lane in 0..LANES {
-            let y = [b0[i][lane], b1[i][lane], b2[i][lane], b3[i][lane]];
-            sums[i][lane] += (a0[i][lane] * row(joint, 0, y) + a1[i][lane] * row(joint, 1, y))
-                + (a2[i][lane] * row(joint, 2, y) + a3[i][lane] * row(joint, 3, y));
-        }
+    let joint = *joint;
+    let ([a0, a1, a2, a3], [b0, b1, b2, b3]) = (states(a, padded), states(b, padded));
+    let sums = &mut sums[..padded];
+    for i in 0..padded {
+        let y = [b0[i], b1[i], b2[i], b3[i]];
+        sums[i] += (a0[i] * row(&joint, 0, y) + a1[i] * row(&joint, 1, y))
+            + (a2[i] * row(&joint, 2, y) + a3[i] * row(&joint, 3, y));
     }
 }
 
@@ -141,16 +116,16 @@ fn join_general_body(sums: &mut [f64], a: &[f64], b: &[f64], joint: &[f64; 16], 
 fn weighted_logarithms_body(values: &[f64], weights: &[f64]) -> Option<f64> {
     const SQRT_HALF: u64 = 0x3fe6_a09e_0000_0000;
     const ONE: u64 = 1023 << 52;
-    const LN2_HIGH: f64 = 6.931_471_803_691_238_164_90e-1;
-    const LN2_LOW: f64 = 1.908_214_929_270_587_700_02e-10;
+    const LN2_HIGH: f64 = 6.931_471_803_691_238e-1;
+    const LN2_LOW: f64 = 1.908_214_929_270_587_7e-10;
     const L: [f64; 7] = [
-        6.666_666_666_666_735_13e-1,
-        3.999_999_999_940_941_908e-1,
-        2.857_142_874_366_239_149e-1,
-        2.222_219_843_214_978_396e-1,
-        1.818_357_216_161_805_012e-1,
-        1.531_383_769_920_937_332e-1,
-        1.479_819_860_511_658_591e-1,
+        6.666_666_666_666_735e-1,
+        3.999_999_999_940_942e-1,
+        2.857_142_874_366_239e-1,
+        2.222_219_843_214_978_4e-1,
+        1.818_357_216_161_805e-1,
+        1.531_383_769_920_937_3e-1,
+        1.479_819_860_511_658_6e-1,
     ];
     let values = values.as_chunks::<LANES>().0;
     let weights = &weights.as_chunks::<LANES>().0[..values.len()];
@@ -176,7 +151,7 @@ fn weighted_logarithms_body(values: &[f64], weights: &[f64]) -> Option<f64> {
             total[lane] += weights[i][lane] * logarithm;
         }
     }
-    (smallest(&lowest) >= f64::MIN_POSITIVE).then(|| total.iter().sum())
+    (lowest.into_iter().fold(f64::INFINITY, f64::min) >= f64::MIN_POSITIVE).then(|| total.iter().sum())
 }
 
 /// Which compilation of the loops to call.
