@@ -14,7 +14,7 @@ const FREQUENCY_TOLERANCE: f64 = 1e-6;
 
 /// The stationary distribution of a model, in the order A, C, G, T.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "expected four frequencies (A, C, G, T) or the word empirical")]
 pub enum Frequencies {
     /// The four numbers; they sum to one.
     Given([f64; 4]),

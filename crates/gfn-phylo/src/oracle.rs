@@ -78,7 +78,7 @@ pub struct OracleReport {
     /// The largest difference between a chain's frequency of a bipartition and the mean over chains: small only if
     /// the chains agree. It cannot see what no chain visited.
     pub max_split_difference: f64,
-    /// Share of proposals that were accepted, by chain.
+    /// Share of proposals that changed the tree, by chain.
     pub acceptance: Vec<f64>,
 }
 
@@ -244,6 +244,27 @@ impl<'a> Chain<'a> {
         }
     }
 
+    /// Metropolis' decision about the tree as it is now: either it becomes the chain's own, or what was computed for
+    /// it is dropped.
+    fn accepts(&mut self, random: &mut ChaCha8Rng) -> bool {
+        let proposed = self.evaluate();
+        let uniform: f64 = random.random();
+        // From one impossible tree to another the chain walks freely, until it finds a possible one.
+        let log_ratio = if proposed == self.log_likelihood || self.settings.likelihood_power == 0.0 {
+            0.0
+        } else {
+            self.settings.likelihood_power * (proposed - self.log_likelihood)
+        };
+        let accepted = uniform.ln() < log_ratio;
+        if accepted {
+            self.log_likelihood = proposed;
+            self.keep();
+        } else {
+            self.fresh.iter_mut().for_each(|fresh| *fresh = None);
+        }
+        accepted
+    }
+
     fn run(mut self, random: &mut ChaCha8Rng) -> Samples {
         let mut samples: FxHashMap<Topology, (f64, u64)> = FxHashMap::default();
         let mut accepted = 0;
@@ -251,28 +272,18 @@ impl<'a> Chain<'a> {
         let mut targets = Vec::new();
         for step in 1..=self.settings.steps {
             let before = self.tree.clone();
-            if random.random::<bool>() {
-                self.tree.interchange(random);
-            } else {
-                self.tree.regraft(random, &mut targets);
-            }
-            let proposed = self.evaluate();
-            let uniform: f64 = random.random();
-            // From an impossible tree to another the chain walks freely, until it finds a possible one.
-            let stuck = self.log_likelihood == f64::NEG_INFINITY && proposed == f64::NEG_INFINITY;
-            let log_ratio = self.settings.likelihood_power * (proposed - self.log_likelihood);
-            if stuck || uniform.ln() < log_ratio {
-                self.log_likelihood = proposed;
-                self.keep();
+            let moved = match random.random::<bool>() {
+                true => self.tree.interchange(random),
+                false => self.tree.regraft(random, &mut targets),
+            };
+            if moved && self.accepts(random) {
                 accepted += 1;
                 topology = None;
-            } else {
+            } else if moved {
                 self.tree = before;
-                self.fresh.iter_mut().for_each(|fresh| *fresh = None);
             }
-            if step > self.settings.burn_in
-                && (step - self.settings.burn_in) % self.settings.sample_every == 0
-            {
+            let sampled = step.checked_sub(self.settings.burn_in).filter(|&after| after > 0);
+            if sampled.is_some_and(|after| after.is_multiple_of(self.settings.sample_every)) {
                 let topology = topology.get_or_insert_with(|| self.tree.topology());
                 if let Some((_, count)) = samples.get_mut(topology) {
                     *count += 1;

@@ -88,11 +88,11 @@ impl UnrootedTree {
     /// with equal probability.
     ///
     /// Symmetric: every topology has exactly 2(n-3) neighbours, each proposed with probability 1/(2(n-3)), and the
-    /// relation is symmetric. Nothing happens for n = 3.
-    pub(crate) fn interchange(&mut self, random: &mut impl RngExt) {
+    /// relation is symmetric. False where nothing can happen: n = 3.
+    pub(crate) fn interchange(&mut self, random: &mut impl RngExt) -> bool {
         let n = self.n_taxa();
         if n < 4 {
-            return;
+            return false;
         }
         // Uniform over internal edges with a direction: draw any (internal node, neighbour), refuse leaves.
         let (u, v) = loop {
@@ -109,6 +109,7 @@ impl UnrootedTree {
         self.neighbours[v][at_v] = a;
         self.replace(a, u, v);
         self.replace(b, v, u);
+        true
     }
 
     /// Subtree pruning and regrafting: an edge with a direction away from an internal node is drawn uniformly (3(n-2)
@@ -117,8 +118,8 @@ impl UnrootedTree {
     ///
     /// Symmetric: if m taxa remain there are 2m-4 such edges; after the move the same subtree can be drawn with the
     /// same probability, and again 2m-4 edges are open to it, the old place among them. (Several draws may lead to
-    /// the same topology; each has its own reverse, of equal probability.) Where m = 2 nothing happens.
-    pub(crate) fn regraft(&mut self, random: &mut impl RngExt, targets: &mut Vec<(usize, usize)>) {
+    /// the same topology; each has its own reverse, of equal probability.) Where m = 2 nothing happens: false.
+    pub(crate) fn regraft(&mut self, random: &mut impl RngExt, targets: &mut Vec<(usize, usize)>) -> bool {
         let n = self.n_taxa();
         let u = random.random_range(n..2 * n - 2);
         let kept = random.random_range(0..3);
@@ -134,7 +135,7 @@ impl UnrootedTree {
             }
         }
         if targets.is_empty() {
-            return;
+            return false;
         }
         let (p, q) = targets[random.random_range(0..targets.len())];
         self.replace(x, u, y);
@@ -143,6 +144,7 @@ impl UnrootedTree {
         self.replace(q, p, u);
         self.neighbours[u][(kept + 1) % 3] = p;
         self.neighbours[u][(kept + 2) % 3] = q;
+        true
     }
 
     fn replace(&mut self, node: usize, old: usize, new: usize) {

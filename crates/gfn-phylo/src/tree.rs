@@ -17,14 +17,14 @@ use crate::newick::NewickTree;
 ///
 /// Every edge belongs to the node below it (2n-3 edges: the nodes 1 to 2n-3); the root's edge leads to taxon 0.
 ///
-/// The [text form](Self::to_string) is Newick with a trifurcation at the root, where taxon 0 stands first:
+/// The text form (`Display`) is Newick with a trifurcation at the root, where taxon 0 stands first:
 ///
 /// ```
 /// let tree: gfn_phylo::Topology = "((Pongo,(Pan,Homo_sapiens)),(Gorilla,Lemur_catta));".parse()?;
 /// assert_eq!(tree.to_string(), "(Gorilla,((Homo_sapiens,Pan),Pongo),Lemur_catta);");
 /// # Ok::<(), gfn_core::Error>(())
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Eq)]
 pub struct Topology {
     taxa: Arc<[String]>,
     /// The two children of each internal node n, n+1, …
@@ -241,6 +241,31 @@ impl Topology {
             push(&mut stack, node, at);
         }
         tree
+    }
+}
+
+impl PartialEq for Topology {
+    fn eq(&self, other: &Topology) -> bool {
+        self.children == other.children && (Arc::ptr_eq(&self.taxa, &other.taxa) || self.taxa == other.taxa)
+    }
+}
+
+/// Names are left out: trees of one data set share them.
+impl std::hash::Hash for Topology {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.children.hash(state);
+    }
+}
+
+impl Ord for Topology {
+    fn cmp(&self, other: &Topology) -> std::cmp::Ordering {
+        self.taxa.cmp(&other.taxa).then_with(|| self.children.cmp(&other.children))
+    }
+}
+
+impl PartialOrd for Topology {
+    fn partial_cmp(&self, other: &Topology) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
     }
 }
 

@@ -85,3 +85,10 @@ fn nonsense_is_refused_with_the_setting_named() {
     let unused = ModelSettings { name: "JC69".into(), pinv: Some(0.1), ..ModelSettings::default() };
     assert!(SubstitutionModel::new(&unused).is_err());
 }
+
+#[test]
+fn a_misspelt_word_for_the_frequencies_is_explained() {
+    let json = r#"{"name": "HKY85", "kappa": 2, "frequencies": "empircal"}"#;
+    let message = serde_json::from_str::<SubstitutionModel>(json).unwrap_err().to_string();
+    assert!(message.contains("four frequencies (A, C, G, T) or the word empirical"), "{message}");
+}

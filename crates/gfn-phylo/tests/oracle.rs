@@ -85,7 +85,8 @@ fn power_zero_is_uniform_and_equal_seeds_are_equal() {
     // 99.99 % point of chi-square at 14 degrees of freedom: 42.6; ten proposals apart samples are nearly independent.
     let statistic: f64 = counts.iter().map(|count| (count - expected).powi(2) / expected).sum();
     assert!(statistic < 42.6, "{statistic}");
-    assert_eq!(report.acceptance, [1.0, 1.0]);
+    // Every proposal is accepted that is a change at all.
+    assert!(report.acceptance.iter().all(|rate| (0.7..1.0).contains(rate)), "{:?}", report.acceptance);
     assert_eq!(sample_topologies(&likelihood, &settings).unwrap(), report);
     let other = OracleSettings { seed: 1, ..settings };
     assert_ne!(sample_topologies(&likelihood, &other).unwrap(), report);

@@ -139,18 +139,19 @@ fn check_lengths<P: Positions + ?Sized>(
     let Some(first) = rows.first().map(Vec::len) else {
         return Ok(());
     };
-    if let Some(declared) = declared {
-        if first != declared && rows.len() > 1 && rows.iter().all(|row| row.len() == first) {
-            return Err(source.error(
-                positions.name(0),
-                format!("{declared} sites, as the header says"),
-                format!("{first} in every sequence"),
-                "correct the number of sites in the header, or complete the sequences",
-            ));
-        }
+    let all_have = |length| rows.iter().all(|row| row.len() == length);
+    if let Some(declared) =
+        declared.filter(|&declared| first != declared && rows.len() > 1 && all_have(first))
+    {
+        return Err(source.error(
+            positions.name(0),
+            format!("{declared} sites, as the header says"),
+            format!("{first} in every sequence"),
+            "correct the number of sites in the header, or complete the sequences",
+        ));
     }
     let expected = declared.unwrap_or(first);
-    for (number, row) in rows.iter().enumerate().filter(|(_, row)| row.len() != expected) {
+    if let Some((number, row)) = rows.iter().enumerate().find(|(_, row)| row.len() != expected) {
         let whose = if declared.is_some() { "as the header says" } else { "as the first sequence has" };
         return Err(Error::input(
             source.place(positions.name(number)).named(format!("taxon {}", names[number])),

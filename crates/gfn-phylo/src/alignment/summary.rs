@@ -36,6 +36,8 @@ pub struct AlignmentSummary {
     pub all_gap_sites: usize,
     /// Fraction of all characters that are gaps or missing.
     pub missing_fraction: f64,
+    /// Fraction of all characters that are written `-`.
+    pub gap_fraction: f64,
     /// Number of ambiguity codes (two or three nucleotides possible).
     pub ambiguous_characters: usize,
     /// Fractions of A, C, G, T among the unambiguous characters; zeros if there are none.
@@ -70,6 +72,7 @@ impl AlignmentSummary {
             informative_sites +=
                 if counts.iter().filter(|&&count| count >= 2).count() >= 2 { weight } else { 0 };
         }
+        let gaps = alignment.rows.iter().flatten().filter(|&&byte| byte == b'-').count();
         let mut composition = [0_usize; 4];
         let (mut missing, mut ambiguous) = (0, 0);
         let mut per_taxon = Vec::with_capacity(taxa);
@@ -102,6 +105,7 @@ impl AlignmentSummary {
             parsimony_informative_sites: informative_sites,
             all_gap_sites,
             missing_fraction: fraction(missing, taxa * sites),
+            gap_fraction: fraction(gaps, taxa * sites),
             ambiguous_characters: ambiguous,
             base_composition: composition.map(|count| fraction(count, unambiguous)),
             per_taxon,
@@ -172,6 +176,7 @@ impl fmt::Display for AlignmentSummary {
         writeln!(f, "constant sites               {}", self.constant_sites)?;
         writeln!(f, "parsimony-informative sites  {}", self.parsimony_informative_sites)?;
         writeln!(f, "columns of gaps only         {}", self.all_gap_sites)?;
+        writeln!(f, "gaps                         {:.3} %", 100.0 * self.gap_fraction)?;
         writeln!(f, "gaps and missing             {:.3} %", 100.0 * self.missing_fraction)?;
         writeln!(f, "ambiguity codes              {}", self.ambiguous_characters)?;
         write!(f, "base composition            ")?;

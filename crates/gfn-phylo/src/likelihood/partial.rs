@@ -9,6 +9,10 @@ pub(super) const SCALING_THRESHOLD: f64 = f64::from_bits((1023 - 256) << 52);
 /// Stored as `values[category][state][pattern]`, patterns padded to a multiple of eight; the true value is
 /// `value · 2^exponent` with one whole exponent for each category and pattern. A leaf's vector is the same for all
 /// categories and stored once.
+///
+/// The four states of a pattern share their exponent, as in every program that scales by pattern. A state that is less
+/// than 2^-1022 times as likely as the best one is lost; that takes dozens of leaves on one node (or on nodes joined
+/// by edges of length 0) with very short edges, and matters only if as many others contradict them there.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Partial {
     pub(super) values: Vec<f64>,

@@ -27,13 +27,16 @@ enum Kernel {
         kappa: f64,
         beta: f64,
     },
-    /// `rates` is the normalised Q; P(t) = I + left · diag(expm1(eigenvalues t)) · right.
-    General {
-        rates: Matrix4<f64>,
-        eigenvalues: Vector4<f64>,
-        left: Matrix4<f64>,
-        right: Matrix4<f64>,
-    },
+    General(Box<Decomposition>),
+}
+
+/// A general reversible model: Q normalised, and P(t) = I + left · diag(expm1(eigenvalues t)) · right.
+#[derive(Debug, Clone)]
+struct Decomposition {
+    rates: Matrix4<f64>,
+    eigenvalues: Vector4<f64>,
+    left: Matrix4<f64>,
+    right: Matrix4<f64>,
 }
 
 /// The transition probabilities of one edge, one matrix a rate category; reusable for every edge of that length.
@@ -94,7 +97,7 @@ impl Process {
                 let beta = 0.5 / ((a + g) * (c + t) + kappa * (a * g + c * t));
                 Kernel::Hky { kappa, beta }
             }
-            RateMatrix::Gtr { rates } => general_kernel(rates, frequencies),
+            RateMatrix::Gtr { rates } => Kernel::General(Box::new(Decomposition::new(rates, frequencies))),
         };
         let mut category_rates = model.gamma().map_or(vec![1.0], |gamma| gamma::category_rates(&gamma));
         category_rates.iter_mut().for_each(|rate| *rate /= 1.0 - model.pinv());
@@ -128,8 +131,8 @@ impl Process {
             Kernel::Hky { kappa, beta } => {
                 Categories::General(times.map(|time| hky(&self.frequencies, *kappa, beta * time)).collect())
             }
-            Kernel::General { .. } => {
-                Categories::General(times.map(|time| self.kernel.general(time)).collect())
+            Kernel::General(general) => {
+                Categories::General(times.map(|time| general.transition(time)).collect())
             }
         })
     }
@@ -169,36 +172,35 @@ fn hky(frequencies: &[f64; 4], kappa: f64, scaled: f64) -> [f64; 16] {
     matrix
 }
 
-/// Normalises the Q of a general reversible model and decomposes its symmetrised form D^½ Q D^-½, D = diag(π).
-fn general_kernel(exchangeabilities: [f64; 6], frequencies: [f64; 4]) -> Kernel {
-    let [ac, ag, at, cg, ct, gt] = exchangeabilities;
-    let symmetric = [[0.0, ac, ag, at], [ac, 0.0, cg, ct], [ag, cg, 0.0, gt], [at, ct, gt, 0.0]];
-    let mut rates = Matrix4::from_fn(|i, j| symmetric[i][j] * frequencies[j]);
-    for i in 0..4 {
-        rates[(i, i)] = -rates.row(i).sum();
+impl Decomposition {
+    /// Normalises the Q of a general reversible model and decomposes its symmetrised form D^½ Q D^-½, D = diag(π).
+    fn new(exchangeabilities: [f64; 6], frequencies: [f64; 4]) -> Decomposition {
+        let [ac, ag, at, cg, ct, gt] = exchangeabilities;
+        let symmetric = [[0.0, ac, ag, at], [ac, 0.0, cg, ct], [ag, cg, 0.0, gt], [at, ct, gt, 0.0]];
+        let mut rates = Matrix4::from_fn(|i, j| symmetric[i][j] * frequencies[j]);
+        for i in 0..4 {
+            rates[(i, i)] = -rates.row(i).sum();
+        }
+        let scale = -(0..4).map(|i| frequencies[i] * rates[(i, i)]).sum::<f64>();
+        rates /= scale;
+        let root = frequencies.map(f64::sqrt);
+        let symmetrised = Matrix4::from_fn(|i, j| match i == j {
+            true => rates[(i, i)],
+            false => symmetric[i][j] * root[i] * root[j] / scale,
+        });
+        let eigen = SymmetricEigen::new(symmetrised);
+        let left = Matrix4::from_fn(|i, k| eigen.eigenvectors[(i, k)] / root[i]);
+        let right = Matrix4::from_fn(|k, j| eigen.eigenvectors[(j, k)] * root[j]);
+        // The stationary direction has the eigenvalue 0 exactly; rounding must not let it grow or decay on long edges.
+        let mut eigenvalues = eigen.eigenvalues;
+        let stationary = eigenvalues.imax();
+        eigenvalues[stationary] = 0.0;
+        Decomposition { rates, eigenvalues, left, right }
     }
-    let scale = -(0..4).map(|i| frequencies[i] * rates[(i, i)]).sum::<f64>();
-    rates /= scale;
-    let root = frequencies.map(f64::sqrt);
-    let symmetrised = Matrix4::from_fn(|i, j| match i == j {
-        true => rates[(i, i)],
-        false => symmetric[i][j] * root[i] * root[j] / scale,
-    });
-    let eigen = SymmetricEigen::new(symmetrised);
-    let left = Matrix4::from_fn(|i, k| eigen.eigenvectors[(i, k)] / root[i]);
-    let right = Matrix4::from_fn(|k, j| eigen.eigenvectors[(j, k)] * root[j]);
-    // The stationary direction has the eigenvalue 0 exactly; rounding must not let it grow or decay on long edges.
-    let mut eigenvalues = eigen.eigenvalues;
-    let stationary = eigenvalues.imax();
-    eigenvalues[stationary] = 0.0;
-    Kernel::General { rates, eigenvalues, left, right }
-}
 
-impl Kernel {
-    fn general(&self, time: f64) -> [f64; 16] {
-        let Kernel::General { rates, eigenvalues, left, right } = self else {
-            unreachable!("called for the general kernel only")
-        };
+    /// P(time), row-major.
+    fn transition(&self, time: f64) -> [f64; 16] {
+        let Decomposition { rates, eigenvalues, left, right } = self;
         let fastest = -rates.diagonal().min();
         let matrix = if fastest * time < SERIES_LIMIT {
             // Uniformisation (Jensen 1953): with R = I + Q/μ ≥ 0, P = e^{-μt} Σ (μt)^k/k! R^k, all terms positive.
