@@ -64,7 +64,7 @@ fn mlp(hidden: &[usize], activation: Activation) -> PolicyKind {
 #[test]
 fn mlp_rows_do_not_depend_on_the_batch() {
     let grid = Grid::new(3, 6).unwrap();
-    for hidden in [&[16][..], &[33, 7], &[128, 128], &[600, 500]] {
+    for hidden in [&[16][..], &[33, 7], &[128, 128], &[600, 500], &[1100, 40], &[513], &[2, 7], &[64, 1]] {
         check(&grid, mlp(hidden, Activation::LeakyRelu));
         check(&grid, mlp(hidden, Activation::Smooth));
     }

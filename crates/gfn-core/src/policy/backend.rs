@@ -259,7 +259,7 @@ impl View<'_> {
 
     /// Shape, and strides (row, column), as seen.
     fn layout(&self) -> (usize, usize, isize, isize) {
-        debug_assert_eq!(self.values.len(), self.rows * self.columns);
+        assert_eq!(self.values.len(), self.rows * self.columns);
         if self.transposed {
             (self.columns, self.rows, 1, self.columns as isize)
         } else {
@@ -268,29 +268,64 @@ impl View<'_> {
     }
 }
 
-/// `target += a · b`, target row-major.
+/// Longest inner sum that gemm 0.19 makes in one piece whatever the other sizes are.
+const DEPTH: usize = 512;
+
+/// `target += a · b`, target row-major. For a plain `a`, no row of the target depends on how many others there are,
+/// to the last bit: clients' answers are memoised state by state, and a resumed run must find the same ones.
+///
+/// Three things in gemm would break that: a single row takes another path (a matrix-vector product), a single column
+/// another one from some number of rows on, and inner sums longer than 512 are cut in places that depend on the number
+/// of rows. So one row is computed as two, one column by a loop, and long sums are cut here.
 fn add_product(target: &mut [f32], a: View, b: View) {
-    let (m, k, a_row, a_column) = a.layout();
-    let (k_b, n, b_row, b_column) = b.layout();
+    let (m, k, ..) = a.layout();
+    let (k_b, n, ..) = b.layout();
     assert_eq!(k, k_b);
     assert_eq!(target.len(), m * n);
     if target.is_empty() {
         return;
     }
-    // SAFETY: the shapes were checked against the lengths of the slices, and the strides come from those shapes.
+    if a.transposed {
+        return add_part(target, a, b, 0..k);
+    }
+    if n == 1 {
+        for (target, row) in target.iter_mut().zip(a.values.chunks_exact(k)) {
+            *target += row.iter().zip(b.values).map(|(a, b)| a * b).sum::<f32>();
+        }
+        return;
+    }
+    for start in (0..k).step_by(DEPTH) {
+        let part = start..(start + DEPTH).min(k);
+        if m == 1 {
+            let (twice, mut targets) = ([a.values, a.values].concat(), [&*target, &*target].concat());
+            add_part(&mut targets, View { values: &twice, rows: 2, ..a }, b, part);
+            target.copy_from_slice(&targets[..n]);
+        } else {
+            add_part(target, a, b, part);
+        }
+    }
+}
+
+/// `target += a[.., part] · b[part, ..]` with sizes as [`add_product`] checks them.
+fn add_part(target: &mut [f32], a: View, b: View, part: std::ops::Range<usize>) {
+    let (m, k, a_row, a_column) = a.layout();
+    let (k_b, n, b_row, b_column) = b.layout();
+    assert!(k == k_b && part.start < part.end && part.end <= k && target.len() == m * n);
+    // SAFETY: the shapes were checked against the lengths of the slices, the strides come from those shapes, and the
+    // part lies inside of them.
     unsafe {
         gemm::gemm(
             m,
             n,
-            k,
+            part.len(),
             target.as_mut_ptr(),
             1,
             n as isize,
             true,
-            a.values.as_ptr(),
+            a.values.as_ptr().offset(part.start as isize * a_column),
             a_column,
             a_row,
-            b.values.as_ptr(),
+            b.values.as_ptr().offset(part.start as isize * b_row),
             b_column,
             b_row,
             1.0,
