@@ -99,7 +99,7 @@ fn hash_file(path: &Path) -> Result<String> {
 
 /// Data file of client `k`.
 pub fn client_data(k: usize) -> String {
-    format!("clients/{k}/data.fasta")
+    format!("clients/{k}/data.nex")
 }
 
 /// Policy of client `k` after `round` extra rounds.

@@ -9,7 +9,7 @@ use gfn_core::server::ServerModel;
 use gfn_core::tensor_file::write_atomically;
 use gfn_core::trainer::Budget;
 use gfn_core::{Environment, Error, Place, Result};
-use gfn_phylo::alignment::write_fasta;
+use gfn_phylo::alignment::write_nexus;
 
 use super::phylo::{PlanOptions, make_plan};
 use super::print;
@@ -126,7 +126,7 @@ pub fn plan(action: PlanAction) -> Result<()> {
     }
     if !no_data {
         for (k, sites) in shards.iter().enumerate() {
-            let text = write_fasta(&file.alignment.select_sites(sites));
+            let text = write_nexus(&file.alignment.select_sites(sites));
             write_atomically(&folder.path(&client_data(k)), text.as_bytes())?;
         }
     }

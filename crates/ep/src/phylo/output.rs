@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use gfn_core::Result;
 use gfn_core::tensor_file::write_atomically;
+use gfn_phylo::alignment::nexus_word;
 use gfn_phylo::{
     Bipartition, Forest, NewickTree, Topology, TreeDomain, majority_rule_consensus, split_frequencies,
 };
@@ -119,7 +120,7 @@ pub fn write_samples(path: &Path, taxa: &[String], samples: &TreeSamples, length
     let mut text = String::from("#NEXUS\nbegin trees;\n\ttranslate\n");
     for (i, name) in taxa.iter().enumerate() {
         let end = if i + 1 == taxa.len() { ";" } else { "," };
-        let _ = writeln!(text, "\t\t{} {}{end}", i + 1, nexus_name(name));
+        let _ = writeln!(text, "\t\t{} {}{end}", i + 1, nexus_word(name));
     }
     let numbers: FxHashMap<&str, String> =
         taxa.iter().enumerate().map(|(i, name)| (name.as_str(), (i + 1).to_string())).collect();
@@ -139,12 +140,6 @@ pub fn write_samples(path: &Path, taxa: &[String], samples: &TreeSamples, length
     }
     text.push_str("end;\n");
     write_atomically(path, text.as_bytes())
-}
-
-/// A name as a NEXUS word: quoted where it has blanks or punctuation, quotes doubled.
-fn nexus_name(name: &str) -> String {
-    let plain = name.chars().all(|c| c.is_ascii_alphanumeric() || "_.".contains(c));
-    if plain { name.to_string() } else { format!("'{}'", name.replace('\'', "''")) }
 }
 
 /// A CSV field, quoted where it has to be.

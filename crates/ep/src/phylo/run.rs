@@ -10,7 +10,7 @@ use gfn_core::server::ServerModel;
 use gfn_core::tensor_file::write_atomically;
 use gfn_core::trainer::Budget;
 use gfn_core::{Error, Place, Result, Warning};
-use gfn_phylo::alignment::{AlignmentFile, write_fasta};
+use gfn_phylo::alignment::{AlignmentFile, write_nexus};
 use gfn_phylo::{Alignment, Forest, MergeForest, TreeDomain, TreeReward};
 use rayon::prelude::*;
 
@@ -74,7 +74,7 @@ pub fn run(
     claim_folder(&folder, plan)?;
     for (k, sites) in shards.iter().enumerate() {
         let path = folder.path(&client_data(k));
-        let text = write_fasta(&file.alignment.select_sites(sites));
+        let text = write_nexus(&file.alignment.select_sites(sites));
         match std::fs::read_to_string(&path) {
             Ok(present) if present == text => {}
             Ok(_) => return Err(other_run(&path, "the same sites of the same alignment")),

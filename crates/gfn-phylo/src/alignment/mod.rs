@@ -6,6 +6,7 @@ mod fasta;
 mod nexus;
 mod nexus_matrix;
 mod nexus_text;
+mod nexus_writer;
 mod phylip;
 mod source;
 mod summary;
@@ -20,6 +21,7 @@ pub use character_sets::CharacterSet;
 pub(crate) use character_sets::{Definition, resolve};
 pub use fasta::write_fasta;
 pub(crate) use nexus::character_set_definitions;
+pub use nexus_writer::{nexus_word, write_nexus};
 pub(crate) use source::Source;
 pub use summary::{AlignmentSummary, TaxonSummary};
 
