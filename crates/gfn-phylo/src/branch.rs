@@ -109,15 +109,15 @@ impl BranchLengths {
 
     /// These lengths, with prior probabilities ∝ the prior's density there.
     pub fn density_bins(lengths: Vec<f64>, prior: BranchPrior) -> Result<Self> {
-        if !(2..=MAX_BINS).contains(&lengths.len()) {
-            return Err(bins_refused(lengths.len()));
-        }
         let mut log_prior: Vec<f64> = lengths.iter().map(|&l| prior.log_density(l)).collect();
         gfn_core::math::log_softmax_in_place(&mut log_prior);
         Self::checked_bins(lengths, log_prior)
     }
 
     fn checked_bins(lengths: Vec<f64>, log_prior: Vec<f64>) -> Result<Self> {
+        if !(2..=MAX_BINS).contains(&lengths.len()) {
+            return Err(bins_refused(lengths.len()));
+        }
         let increasing = lengths.windows(2).all(|w| w[0] < w[1]);
         let in_range = lengths.iter().all(|l| l.is_finite() && *l > 0.0 && *l <= MAX_LENGTH);
         if !increasing || !in_range || log_prior.iter().any(|p| !p.is_finite()) {

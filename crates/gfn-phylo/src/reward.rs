@@ -9,7 +9,7 @@ use rustc_hash::FxHashMap;
 use crate::environment::{Forest, MergeForest, Subtree};
 use crate::likelihood::{Likelihood, Partial, Transition};
 use crate::model::SubstitutionModel;
-use crate::{Alignment, SitePatterns};
+use crate::{Alignment, SitePatterns, log_number_of_topologies};
 
 /// Bytes of partial likelihoods kept per reward (two generations of half of it).
 const PARTIAL_BYTES: usize = 96 << 20;
@@ -28,7 +28,7 @@ impl TreePrior {
     /// The prior over the trees of an environment.
     pub fn new(env: &MergeForest) -> Self {
         let n = env.taxa().len();
-        TreePrior { log_topologies: (3..n).map(|k| (2.0 * k as f64 - 3.0).ln()).sum() }
+        TreePrior { log_topologies: log_number_of_topologies(n) }
     }
 }
 
@@ -63,32 +63,38 @@ pub struct TreeReward {
     cache: Mutex<Cache>,
 }
 
-#[derive(Default)]
 struct Cache {
     partials: Generations<u128, Arc<Partial>>,
     totals: Generations<(u128, Option<u8>), f64>,
+}
+
+impl Cache {
+    fn new(partial_bytes: usize, trees: usize) -> Self {
+        Cache { partials: Generations::new(partial_bytes), totals: Generations::new(trees) }
+    }
 }
 
 /// A map that forgets: when the young half is full it becomes the old one, and the old one is dropped.
 struct Generations<K, V> {
     young: FxHashMap<K, V>,
     old: FxHashMap<K, V>,
+    /// Of the young half.
     cost: usize,
-}
-
-impl<K, V> Default for Generations<K, V> {
-    fn default() -> Self {
-        Generations { young: FxHashMap::default(), old: FxHashMap::default(), cost: 0 }
-    }
+    /// Of both halves.
+    limit: usize,
 }
 
 impl<K: std::hash::Hash + Eq + Copy, V: Clone> Generations<K, V> {
+    fn new(limit: usize) -> Self {
+        Generations { young: FxHashMap::default(), old: FxHashMap::default(), cost: 0, limit }
+    }
+
     fn get(&self, key: K) -> Option<V> {
         self.young.get(&key).or_else(|| self.old.get(&key)).cloned()
     }
 
-    fn insert(&mut self, key: K, value: V, cost: usize, limit: usize) {
-        if self.cost + cost > limit / 2 {
+    fn insert(&mut self, key: K, value: V, cost: usize) {
+        if self.cost + cost > self.limit / 2 {
             self.old = std::mem::take(&mut self.young);
             self.cost = 0;
         }
@@ -133,7 +139,7 @@ impl TreeReward {
             prior: TreePrior::new(env),
             prior_share,
             likelihood,
-            cache: Mutex::default(),
+            cache: Mutex::new(Cache::new(PARTIAL_BYTES, TREES)),
         })
     }
 
@@ -158,7 +164,7 @@ impl TreeReward {
         let partial = self.partial(root, &mut cache);
         let transition = &self.transitions[object.outgroup_bin.unwrap_or(0) as usize];
         let total = self.likelihood.edge_log_likelihood(&partial, &self.outgroup, transition);
-        cache.totals.insert(key, total, 1, TREES);
+        cache.totals.insert(key, total, 1);
         total
     }
 
@@ -178,7 +184,7 @@ impl TreeReward {
             &right,
             transition(children.bins.1),
         ));
-        cache.partials.insert(tree.hash, Arc::clone(&merged), merged.bytes() + 64, PARTIAL_BYTES);
+        cache.partials.insert(tree.hash, Arc::clone(&merged), merged.bytes() + 64);
         merged
     }
 }
@@ -186,5 +192,52 @@ impl TreeReward {
 impl LogReward<MergeForest> for TreeReward {
     fn log_reward(&self, env: &MergeForest, object: &Forest) -> f64 {
         self.log_likelihood(object) + self.prior_share * self.prior.log_reward(env, object)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use gfn_core::exact::StateGraph;
+
+    use super::*;
+    use crate::BranchLengths;
+
+    #[test]
+    fn generations_keep_at_least_half_and_at_most_all() {
+        let mut map = Generations::new(10);
+        for key in 0..100 {
+            map.insert(key, -key, 1);
+            let kept = (0..100).filter(|&key| map.get(key).is_some()).count() as i32;
+            assert!(kept >= 5.min(key + 1) && kept <= 10, "{kept} after {key}");
+            assert_eq!(map.get(key), Some(-key));
+        }
+        map.insert(100, 0, 1000);
+        assert_eq!((map.get(100), map.get(99), map.get(90)), (Some(0), Some(-99), None));
+    }
+
+    #[test]
+    fn values_are_right_however_little_is_remembered() {
+        let taxa: Vec<String> = "abcdef".chars().map(String::from).collect();
+        let env = MergeForest::new(taxa.clone(), 2, BranchLengths::fixed(0.1).unwrap()).unwrap();
+        let rows = (1..=6u32).map(|row| (0..40).map(|site| b"ACGT"[(site * row % 7 % 4) as usize]).collect());
+        let alignment = Alignment::new(taxa, rows.collect()).unwrap();
+        let reward = |partial_bytes, trees| {
+            let mut reward = TreeReward::new(&env, &alignment, &SubstitutionModel::jc69(), 0.0).unwrap();
+            reward.cache = Mutex::new(Cache::new(partial_bytes, trees));
+            reward
+        };
+        let graph = StateGraph::enumerate(&env, 10_000).unwrap();
+        let expected = graph.log_rewards(&env, &reward(PARTIAL_BYTES, TREES));
+        for (partial_bytes, trees) in [(0, 0), (1 << 14, 7), (1 << 20, 40)] {
+            let reward = reward(partial_bytes, trees);
+            for _ in 0..3 {
+                for (object, expected) in graph.objects().zip(&expected) {
+                    assert_eq!(reward.log_likelihood(object), *expected);
+                }
+            }
+            let cache = reward.cache.lock().unwrap();
+            let n_kept = cache.totals.young.len() + cache.totals.old.len();
+            assert!(n_kept <= trees.max(2), "{n_kept} totals");
+        }
     }
 }

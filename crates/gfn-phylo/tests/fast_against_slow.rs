@@ -3,6 +3,7 @@
 use gfn_phylo::{Alignment, Likelihood, NewickTree, Process, SitePatterns, SubstitutionModel, state_set};
 use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
+use rand::RngExt;
 
 /// Log of the conditional likelihoods of the four states at a node (natural logarithms, -inf where impossible).
 fn recursion(
@@ -176,6 +177,42 @@ proptest! {
         let at_leaf = likelihood.edge_log_likelihood(&leaf(3), &abc, &edges[3]);
         prop_assert!((middle - at_leaf).abs() < 1e-10 * middle.abs());
         prop_assert!(ab.bytes() > 8 * 4 * likelihood.n_categories() * likelihood.n_patterns());
+    }
+}
+
+/// 800 taxa: site likelihoods near 4^-800, far below the smallest number.
+#[test]
+fn eight_hundred_taxa_do_not_underflow() {
+    let n = 800;
+    let mut random = gfn_core::random::stream(1, "underflow", 0);
+    let alignment = {
+        let taxa = (0..n).map(|leaf| format!("t{leaf}")).collect();
+        let mut row = || (0..5).map(|_| b"ACGTACGTACGTRN-"[random.random_range(0..15)]).collect();
+        let rows = (0..n).map(|_| row()).collect();
+        Alignment::new(taxa, rows).unwrap()
+    };
+    let mut length = || 10f64.powf(random.random_range(-2.0..0.5));
+    let leaves: Vec<String> = (0..n).map(|leaf| format!("t{leaf}:{:?}", length())).collect();
+    let join = |a: &str, b: &str, length: f64| format!("({a},{b}):{length:?}");
+    let caterpillar = leaves[3..].iter().fold(leaves[2].clone(), |tree, leaf| join(&tree, leaf, length()));
+    let mut level = leaves[2..].to_vec();
+    while level.len() > 1 {
+        level = level
+            .chunks(2)
+            .map(|pair| if let [a, b] = pair { join(a, b, length()) } else { pair[0].clone() })
+            .collect();
+    }
+    for model in ["JC69", "HKY85{2.5}+F{0.32,0.21,0.17,0.3}+G4{0.45}+I{0.25}"] {
+        let model = model.parse().unwrap();
+        let likelihood = Likelihood::new(&model, &SitePatterns::new(&alignment)).unwrap();
+        for inner in [&caterpillar, &level[0]] {
+            let text = format!("({},{},{inner});", leaves[0], leaves[1]);
+            let tree = NewickTree::parse(&text).unwrap();
+            let found = likelihood.tree_log_likelihood(&tree).unwrap();
+            let expected = slow(&tree, &model, &alignment);
+            assert!(found.is_finite() && found < 5.0 * -745.0, "{model}: {found}");
+            assert!((found / expected - 1.0).abs() < 1e-9, "{model}: {found}, slowly {expected}");
+        }
     }
 }
 

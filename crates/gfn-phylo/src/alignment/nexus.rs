@@ -110,6 +110,10 @@ fn read_blocks(source: &Source, with_matrix: bool) -> Result<Contents> {
                 let rows = read_matrix(source, command, &data.format, n_taxa, data.n_sites, labels)?;
                 contents.alignment = Some(assemble_rows(source, rows, data.n_sites)?);
             }
+            "eliminate" if reads_data => contents.warnings.push(Warning::new(
+                "the command ELIMINATE was ignored: all sites are used",
+                "remove these sites from the matrix if they must not count",
+            )),
             "charset" => contents.definitions.push(character_set(source, &keyword, command)?),
             _ => {}
         }
@@ -237,6 +241,12 @@ fn format(source: &Source, mut command: Cursor, warnings: &mut Vec<Warning>) -> 
                 }
             }
             "interleave" => format.interleave = !no,
+            "labels" if text.eq_ignore_ascii_case("right") => {
+                return refuse(
+                    "names at the left",
+                    "labels=right is not supported: write each name before its characters".into(),
+                );
+            }
             "labels" => format.labels = !no,
             "nolabels" => format.labels = false,
             "respectcase" | "notokens" => {}
@@ -317,7 +327,9 @@ fn character_set(source: &Source, keyword: &Word, mut command: Cursor) -> Result
     command.accept('*');
     let name = command.word("=(;").filter(|word| !word.text.is_empty());
     if command.accept('(') {
+        // One word, or several: Mesquite writes (CHARACTERS = name of the matrix).
         let kind = command.word(")");
+        while command.word(")").is_some() {}
         command.accept(')');
         if kind.is_some_and(|word| word.is("vector")) {
             return Err(source.error(

@@ -261,7 +261,7 @@ impl<'a> Body<'a> {
         let (relaxed, strict) = (read(Names::Relaxed), read(Names::Strict));
         let rows = if fitting(&strict) > fitting(&relaxed) { strict } else { relaxed };
         if rows.len() > self.n_taxa {
-            let too_many = rows.iter().take(self.n_taxa + 1).all(complete);
+            let too_many = rows.iter().take(self.n_taxa).all(complete);
             return too_many.then(|| self.surplus(&self.lines[self.n_taxa]).error);
         }
         if let Some((row, site)) = rows.iter().find_map(|row| row.invalid_site().map(|site| (row, site))) {

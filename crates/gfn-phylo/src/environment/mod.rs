@@ -10,6 +10,7 @@ use gfn_core::environment::fingerprint;
 use gfn_core::{EnvSpec, Environment, Error, Heads, Result, StopRule};
 use rand::RngExt;
 use rand::rngs::ChaCha8Rng;
+use rustc_hash::FxHashSet;
 
 pub use layout::FeatureLayout;
 pub use subtree::{Children, Subtree};
@@ -127,10 +128,20 @@ impl MergeForest {
                 "name one of the taxa",
             ));
         }
+        let mut seen = FxHashSet::default();
+        if let Some(name) = taxa.iter().find(|name| !seen.insert(name.as_str())) {
+            return Err(Error::input(
+                gfn_core::Place::item("taxa"),
+                "distinct names",
+                format!("{name} twice"),
+                "rename or remove one of the two",
+            ));
+        }
         let ingroup: Vec<usize> = (0..taxa.len()).filter(|&t| t != outgroup).collect();
         let layout = FeatureLayout { n_leaves: ingroup.len() as u32, n_bins: branches.n_bins() as u32 };
-        let description = branches.to_string();
-        let mut parts: Vec<&str> = vec!["merge-forest", &taxa[outgroup], &description];
+        // To the last digit: policies of nearly equal lengths or priors do not multiply.
+        let exact_branches = format!("{branches:?}");
+        let mut parts: Vec<&str> = vec!["merge-forest", &taxa[outgroup], &exact_branches];
         parts.extend(taxa.iter().map(String::as_str));
         let spec = EnvSpec {
             name: "merge-forest".into(),
