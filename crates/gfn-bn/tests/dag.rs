@@ -32,7 +32,11 @@ fn check_against(dag: &Dag, graph: &DiGraphMap<usize, ()>) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { rng_seed: proptest::test_runner::RngSeed::Fixed(1), ..ProptestConfig::with_cases(64) })]
+    #![proptest_config(ProptestConfig {
+        rng_seed: proptest::test_runner::RngSeed::Fixed(1),
+        failure_persistence: None, // the seed is fixed: every run fails alike
+        ..ProptestConfig::with_cases(64)
+    })]
 
     /// Every pair is proposed: added where petgraph finds no cycle, removed where it is there.
     #[test]
@@ -72,7 +76,8 @@ proptest! {
         prop_assert_eq!(&again, &dag);
         prop_assert_eq!(hasher.hash_one(&again), hasher.hash_one(&dag));
         check_against(&again, &graph);
-        if let Some((from, to)) = dag.edges().next() {
+        let first = dag.edges().next();
+        if let Some((from, to)) = first {
             dag.remove_edge(from, to).unwrap();
             prop_assert_ne!(again, dag);
         }
