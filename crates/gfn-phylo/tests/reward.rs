@@ -10,8 +10,8 @@ use gfn_core::random::stream;
 use gfn_core::reward::LogReward;
 use gfn_phylo::partition::{Split, deal_sites};
 use gfn_phylo::{
-    Alignment, BranchLengths, BranchPrior, Forest, MergeForest, NewickTree, SubstitutionModel, TreePrior,
-    TreeReward,
+    Alignment, BranchLengths, BranchPrior, Forest, MergeForest, NewickTree, SubstitutionModel, Topology,
+    TreePrior, TreeReward,
 };
 use rayon::prelude::*;
 use serde_json::Value;
@@ -255,7 +255,7 @@ fn check_posterior_with_bins(file: &Value) {
     close(log_evidence, &file["log_marginal_likelihood"], "log marginal likelihood");
     let entropy: f64 = log_rewards.iter().map(|r| (log_evidence - r) * (r - log_evidence).exp()).sum();
     close(entropy, &file["joint_entropy_nats"], "entropy");
-    let topology = |object: &Forest| newick(&env, object).parse::<gfn_phylo::Topology>().unwrap();
+    let topology = |object: &Forest| newick(&env, object).parse::<Topology>().unwrap();
     let objects: Vec<(&Forest, f64, String)> = graph
         .objects()
         .zip(&log_rewards)
@@ -264,8 +264,8 @@ fn check_posterior_with_bins(file: &Value) {
     let topologies = file["topologies"].as_array().unwrap();
     assert_eq!(topologies.len(), 3);
     for expected in topologies {
-        let name = expected["newick"].as_str().unwrap();
-        let own: Vec<&(&Forest, f64, String)> = objects.iter().filter(|object| object.2 == name).collect();
+        let name = &expected["newick"].as_str().unwrap().parse::<Topology>().unwrap().to_string();
+        let own: Vec<&(&Forest, f64, String)> = objects.iter().filter(|object| object.2 == *name).collect();
         let values: Vec<f64> = own.iter().map(|object| object.1).collect();
         let log_sum = log_sum_exp(&values);
         close((log_sum - log_evidence).exp(), &expected["posterior"], name);
