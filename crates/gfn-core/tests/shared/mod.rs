@@ -30,6 +30,15 @@ impl Choose {
         };
         Choose { spec, items, size }
     }
+
+    /// Sets of at most `size` items: every state may stop.
+    pub fn up_to(items: u32, size: u32) -> Self {
+        let mut choose = Choose::new(items, size);
+        choose.spec.name = "choose-up-to".into();
+        choose.spec.fingerprint = fingerprint(&["choose-up-to", &items.to_string(), &size.to_string()]);
+        choose.spec.stop = StopRule::Always;
+        choose
+    }
 }
 
 impl Environment for Choose {
