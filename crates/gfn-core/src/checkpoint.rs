@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::environment::{Environment, follow_path, path_to};
 use crate::error::{Error, Place, Result};
-use crate::policy::{NamedTensor, TensorMap};
+use crate::policy::{NamedTensor, PolicySpec, TensorMap};
+use crate::replay::Replay;
 use crate::tensor_file;
 use crate::trainer::{TrainSettings, Trainer};
 
@@ -14,7 +15,7 @@ use crate::trainer::{TrainSettings, Trainer};
 #[serde(deny_unknown_fields)]
 struct Description {
     settings: TrainSettings,
-    environment: String,
+    policy: PolicySpec,
     step: u64,
     seconds: f64,
     log_z: f64,
@@ -31,7 +32,7 @@ impl<E: Environment> Trainer<E> {
     pub fn save_checkpoint(&self, path: &Path) -> Result<()> {
         let description = Description {
             settings: self.settings.clone(),
-            environment: self.env.spec().fingerprint.clone(),
+            policy: self.policy.spec().clone(),
             step: self.step,
             seconds: self.seconds,
             log_z: self.log_z,
@@ -58,14 +59,15 @@ impl<E: Environment> Trainer<E> {
         tensor_file::save(path, &description, &tensors)
     }
 
-    /// Puts a trainer made with the same arguments into the state of the file.
+    /// Puts a trainer made with the same arguments into the state of the file. After an error the trainer is not to
+    /// be used.
     pub fn restore_checkpoint(&mut self, path: &Path) -> Result<()> {
         let (description, mut tensors): (Description, TensorMap) = tensor_file::load(path)?;
-        if description.settings != self.settings || description.environment != self.env.spec().fingerprint {
+        if description.settings != self.settings || description.policy != *self.policy.spec() {
             return Err(Error::input(
                 Place::file(path),
-                "a checkpoint of this run's environment and settings",
-                "one of other settings",
+                "a checkpoint of this run's environment, policy and settings",
+                "one of others",
                 "remove the checkpoint to start again, or use the settings it was made with",
             ));
         }
@@ -77,14 +79,26 @@ impl<E: Environment> Trainer<E> {
             arrays
         };
         let (first, second, average) = (take("first"), take("second"), take("average"));
+        // What has no place here keeps its name, by which the policy refuses it.
         let policy = tensors
             .into_iter()
-            .filter_map(|(name, mut tensor)| {
-                tensor.name = name.strip_prefix(POLICY)?.to_string();
-                Some((tensor.name.clone(), tensor))
+            .map(|(name, mut tensor)| {
+                tensor.name = name.strip_prefix(POLICY).unwrap_or(&name).to_string();
+                (tensor.name.clone(), tensor)
             })
             .collect();
         self.policy.restore(policy).map_err(|e| e.in_file(path))?;
+        let lengths: Vec<usize> = self.policy.parameters_mut().iter().map(|p| p.len()).collect();
+        for (kind, arrays) in [("first", &first), ("second", &second), ("average", &average)] {
+            if !arrays.is_empty() && arrays.iter().map(Vec::len).ne(lengths.iter().copied()) {
+                return Err(Error::input(
+                    Place::file(path).named(kind),
+                    format!("{lengths:?} numbers"),
+                    format!("{:?}", arrays.iter().map(Vec::len).collect::<Vec<_>>()),
+                    "remove the checkpoint to start again",
+                ));
+            }
+        }
         self.optimizer.first = first;
         self.optimizer.second = second;
         self.optimizer.updates = description.updates;
@@ -93,6 +107,7 @@ impl<E: Environment> Trainer<E> {
         self.step = description.step;
         self.seconds = description.seconds;
         self.log_z = description.log_z;
+        self.replay = Replay::new(self.replay.capacity());
         for (score, actions) in &description.replay {
             let object = follow_path(self.env.as_ref(), actions).ok_or_else(|| {
                 Error::input(

@@ -6,6 +6,8 @@ use std::hash::Hash;
 use rand::rngs::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
+use crate::error::{Error, Place, Result};
+
 /// When a trajectory ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -48,6 +50,21 @@ pub struct EnvSpec {
 }
 
 impl EnvSpec {
+    /// Refuses sizes that are 0 or too large to be counted in 32 bits, as features and actions are.
+    pub(crate) fn check_sizes(&self) -> Result<()> {
+        let sizes = [self.rows, self.width, self.n_forward, self.n_backward];
+        let fine = |size: usize| (1..u32::MAX as usize).contains(&size);
+        if sizes.iter().all(|&size| fine(size)) && self.rows.checked_mul(self.width).is_some_and(fine) {
+            return Ok(());
+        }
+        Err(Error::input(
+            Place::item(format!("environment {}", self.name)),
+            "rows, features, and numbers of actions from 1 to 4294967294",
+            format!("{sizes:?}"),
+            "the file belongs to another plan or version",
+        ))
+    }
+
     /// Number of binary features of an encoded state, `rows · width`.
     pub fn n_features(&self) -> usize {
         self.rows * self.width

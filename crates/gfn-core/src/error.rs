@@ -148,9 +148,12 @@ impl Error {
         Self::new(kind, Place::file(path), format!("to {action} it"), error.to_string(), advice)
     }
 
-    /// The same error, with the file filled in where the place had none.
+    /// The same error, with the file filled in where the place had none. What makes no sense in a file is bad input.
     pub fn in_file(mut self, path: impl AsRef<Path>) -> Self {
         self.0.place.file.get_or_insert_with(|| path.as_ref().to_path_buf());
+        if self.0.kind == ErrorKind::Usage {
+            self.0.kind = ErrorKind::Input;
+        }
         self
     }
 
@@ -235,6 +238,18 @@ mod tests {
             "a.fasta, line 4, column 3, taxon b: expected a nucleotide, found 'J'; correct the character"
         );
         assert_eq!(error.kind(), ErrorKind::Input);
+    }
+
+    #[test]
+    fn an_error_found_in_a_file_names_it_and_is_bad_input() {
+        let error = Error::usage("rate", "a positive number", "0", "correct it");
+        assert_eq!((error.kind(), error.place().file.as_ref()), (ErrorKind::Usage, None));
+        let error = error.in_file("plan.toml");
+        assert_eq!(error.to_string(), "plan.toml, rate: expected a positive number, found 0; correct it");
+        assert_eq!(error.kind(), ErrorKind::Input);
+        assert_eq!(error.in_file("other").place().file.as_deref(), Some(Path::new("plan.toml")));
+        let full = std::io::Error::from(std::io::ErrorKind::StorageFull);
+        assert_eq!(Error::io("x", "write", &full).in_file("y").kind(), ErrorKind::Transient);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::aggregate::ClientLogits;
 use crate::client::{ClientMeta, ClientModel, FORMAT};
 use crate::error::{Error, Place, Result};
-use crate::policy::{NamedTensor, Policy, PolicySpec, Residual, TensorMap, TrainablePolicy};
+use crate::policy::{NamedTensor, Policy, PolicySpec, Residual, TensorMap, TrainablePolicy, refuse_others};
 use crate::tensor_file;
 
 /// Everything in the aggregate's file besides parameters.
@@ -114,15 +114,43 @@ impl ServerModel {
                 client.policy.restore(part(&format!("client/{index}/"))).map_err(|e| e.in_file(path))?;
             clients.push(Arc::from(as_policy(policy)));
         }
-        let Some(first) = clients.first().cloned() else {
+        if clients.is_empty() {
             return Err(Error::input(Place::file(path), "at least one client", "none", "aggregate again"));
-        };
+        }
+        let residual = part("residual/");
+        refuse_others(&tensors).map_err(|e| e.in_file(path))?;
         let policy = match &meta.residual {
-            None => first,
+            None => match (&clients[..], residual.is_empty()) {
+                ([only], true) => Arc::clone(only),
+                _ => {
+                    return Err(Error::input(
+                        Place::file(path),
+                        "a residual network on top of its clients, or one client and nothing else",
+                        format!(
+                            "{} clients and {} tensors of a residual network",
+                            clients.len(),
+                            residual.len()
+                        ),
+                        "aggregate again",
+                    ));
+                }
+            },
             Some(spec) => {
-                let inner = spec.restore(part("residual/")).map_err(|e| e.in_file(path))?;
+                let inner = spec.restore(residual).map_err(|e| e.in_file(path))?;
                 let weights = meta.clients.iter().map(|(_, w)| *w);
-                let logits = ClientLogits::new(clients.iter().cloned().zip(weights).collect())?;
+                let logits = ClientLogits::new(clients.iter().cloned().zip(weights).collect())
+                    .map_err(|e| e.in_file(path))?;
+                if clients.iter().any(|client| client.spec().env != spec.env) {
+                    return Err(Error::input(
+                        Place::file(path),
+                        format!(
+                            "a residual network for the clients' environment {}",
+                            clients[0].spec().env.name
+                        ),
+                        format!("one for {} {}", spec.env.name, spec.env.fingerprint),
+                        "aggregate again",
+                    ));
+                }
                 Arc::new(Residual::new(inner, Arc::new(logits)))
             }
         };

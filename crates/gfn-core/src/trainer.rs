@@ -102,6 +102,21 @@ impl TrainSettings {
         if !(self.optimizer.rate.is_finite() && self.optimizer.rate > 0.0) {
             return refuse("rate", "a positive learning rate", self.optimizer.rate.to_string());
         }
+        let AdamSettings { final_fraction, beta1, beta2, clip_norm, log_z_rate, .. } = self.optimizer;
+        if !(0.0..=1.0).contains(&final_fraction) {
+            return refuse("final_fraction", "a fraction in 0..=1", final_fraction.to_string());
+        }
+        for (name, decay) in [("beta1", beta1), ("beta2", beta2)] {
+            if !(0.0..1.0).contains(&decay) {
+                return refuse(name, "a decay in 0..1", decay.to_string());
+            }
+        }
+        if clip_norm.is_some_and(|limit| limit.is_nan() || limit <= 0.0) {
+            return refuse("clip_norm", "a positive norm", format!("{clip_norm:?}"));
+        }
+        if !(log_z_rate.is_finite() && log_z_rate > 0.0) {
+            return refuse("log_z_rate", "a positive learning rate", log_z_rate.to_string());
+        }
         if self.huber.is_some_and(|h| !(h.is_finite() && h > 0.0)) {
             return refuse("huber", "a positive threshold", format!("{:?}", self.huber));
         }
@@ -123,8 +138,8 @@ impl TrainSettings {
         }
         for share in &self.behaviour {
             if let Source::Own { scale, epsilon, tilt, .. } = share.source {
-                let fine = (0.0..=1.0).contains(&epsilon) && scale >= 0.0 && scale.is_finite() && tilt >= 0.0;
-                if !fine {
+                let at_least_zero = |x: f64| x.is_finite() && x >= 0.0;
+                if !((0.0..=1.0).contains(&epsilon) && at_least_zero(scale) && at_least_zero(tilt)) {
                     let found = format!("{:?}", share.source);
                     return refuse("behaviour", "epsilon in 0..=1, scale and tilt ≥ 0", found);
                 }
@@ -187,6 +202,14 @@ impl<E: Environment> Trainer<E> {
                 "an output for log F(s), which this loss needs",
                 "none",
                 "set `flow` in the policy's spec",
+            ));
+        }
+        if policy.needs().keys && env.n_action_keys() == 0 {
+            return Err(Error::usage(
+                "table_bits",
+                "an environment that gives keys for a table",
+                format!("{}, which gives none", env.spec().name),
+                "leave the table out",
             ));
         }
         let uses = |wanted: Source| settings.behaviour.iter().any(|s| s.source == wanted);

@@ -43,6 +43,14 @@ impl Mlp {
                 "the table has 2^bits numbers",
             ));
         }
+        if !settings.output_scale.is_finite() {
+            return Err(Error::usage(
+                "output_scale",
+                "a finite number",
+                settings.output_scale.to_string(),
+                "0.3 is the default, 0 starts at constant outputs",
+            ));
+        }
         let mut rng = stream(seed, "mlp-initialisation", 0);
         let n_features = spec.env.n_features();
         let hidden = settings.hidden[0];

@@ -11,6 +11,7 @@ mod uniform;
 pub use mlp::Mlp;
 pub use residual::{BaseLogits, Residual};
 pub use set_encoder::SetEncoder;
+pub(crate) use spec::refuse_others;
 pub use spec::{Activation, MlpSettings, PolicyKind, PolicySpec, SetEncoderSettings};
 pub use tabular::Tabular;
 pub use uniform::Uniform;

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Mlp, NamedTensor, SetEncoder, Tabular, TensorMap, TrainablePolicy, Uniform};
-use crate::environment::EnvSpec;
+use crate::environment::{EnvSpec, Heads};
 use crate::error::{Error, Place, Result};
 
 /// The nonlinearity between layers.
@@ -115,11 +115,53 @@ impl PolicySpec {
         })
     }
 
-    /// The policy with the parameters of a file.
+    /// The policy with the parameters of a file. Nothing is allocated that the file does not back with numbers.
     pub fn restore(&self, tensors: TensorMap) -> Result<Box<dyn TrainablePolicy>> {
+        self.env.check_sizes()?;
+        let held: usize = tensors.values().map(|t| t.values.len()).sum();
+        let described = self.n_parameters();
+        // A tensor that is merely missing is named below.
+        if described > held as u64 + (1 << 20) {
+            return Err(Error::input(
+                Place::item("policy"),
+                "sizes that the numbers of the file can fill",
+                format!("{held} numbers for a policy of {described}"),
+                "the file belongs to another plan or version",
+            ));
+        }
         let mut policy = self.build(0)?;
         policy.restore(tensors)?;
         Ok(policy)
+    }
+
+    /// Numbers a freshly built policy has, however absurd the sizes are.
+    fn n_parameters(&self) -> u64 {
+        let layer =
+            |inputs: usize, outputs: usize| (inputs as u64).saturating_add(1).saturating_mul(outputs as u64);
+        let layers = |widths: &[usize]| {
+            widths.windows(2).fold(0u64, |sum, pair| sum.saturating_add(layer(pair[0], pair[1])))
+        };
+        match &self.kind {
+            PolicyKind::Mlp(settings) => {
+                let (features, outputs) = (self.env.n_features(), self.n_outputs());
+                let widths = [&[features][..], &settings.hidden, &[outputs]].concat();
+                let linear_path =
+                    if settings.linear_path { layer(features, outputs) - outputs as u64 } else { 0 };
+                let table = settings.table_bits.map_or(0, |bits| 1u64.checked_shl(bits).unwrap_or(u64::MAX));
+                layers(&widths).saturating_add(linear_path).saturating_add(table)
+            }
+            PolicyKind::SetEncoder(SetEncoderSettings { hidden, pair_width, .. }) => {
+                let pairs = self.env.heads == Heads::Pairs;
+                let context =
+                    self.n_outputs().saturating_sub(if pairs { self.env.n_forward } else { 0 }).max(1);
+                let embedding_and_rows = layers(&[self.env.width, *hidden, *hidden]);
+                let pair_outputs = if pairs { pair_width.saturating_mul(2) } else { 0 };
+                embedding_and_rows
+                    .saturating_add(layers(&[*hidden, *hidden, context]))
+                    .saturating_add(layer(*hidden, pair_outputs))
+            }
+            PolicyKind::Tabular | PolicyKind::Uniform => 0,
+        }
     }
 }
 
@@ -128,8 +170,8 @@ pub(super) fn restore_parameters<P: TrainablePolicy + ?Sized>(
     policy: &mut P,
     mut tensors: TensorMap,
 ) -> Result<()> {
-    let expected = policy.tensors();
-    for (target, expected) in policy.parameters_mut().into_iter().zip(&expected) {
+    let mut values = Vec::new();
+    for expected in policy.tensors() {
         let found = take_tensor(&mut tensors, &expected.name)?;
         if found.shape != expected.shape || found.values.len() != expected.values.len() {
             return Err(Error::input(
@@ -139,9 +181,16 @@ pub(super) fn restore_parameters<P: TrainablePolicy + ?Sized>(
                 "the file belongs to another plan or version",
             ));
         }
-        *target = found.values;
+        values.push(found.values);
     }
+    refuse_others(&tensors)?;
+    policy.parameters_mut().into_iter().zip(values).for_each(|(target, found)| *target = found);
     policy.parameters_changed();
+    Ok(())
+}
+
+/// Refuses tensors that the policy has no place for.
+pub(crate) fn refuse_others(tensors: &TensorMap) -> Result<()> {
     match tensors.keys().min() {
         None => Ok(()),
         Some(name) => Err(Error::input(

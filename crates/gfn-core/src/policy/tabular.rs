@@ -2,7 +2,7 @@
 
 use rustc_hash::FxHashMap;
 
-use super::spec::take_tensor;
+use super::spec::{refuse_others, take_tensor};
 use super::{NamedTensor, Output, Policy, PolicySpec, PullBack, TensorMap, TrainablePolicy};
 use crate::encoding::{Needs, StateBatch};
 use crate::error::{Error, Place, Result};
@@ -118,23 +118,33 @@ impl TrainablePolicy for Tabular {
 
     fn restore(&mut self, mut tensors: TensorMap) -> Result<()> {
         let (logits, keys) = (take_tensor(&mut tensors, "logits")?, take_tensor(&mut tensors, "state_bits")?);
+        refuse_others(&tensors)?;
         let width = self.spec.n_outputs();
-        if !keys.values.len().is_multiple_of(8) || logits.values.len() != keys.values.len() / 8 * width {
+        let rows = keys.values.len() / 8;
+        if keys.shape != [rows, 8] || logits.shape != [rows, width] {
             return Err(Error::input(
                 Place::item("tensor logits"),
-                format!("{width} logits per state"),
-                format!("{} logits and {} key words", logits.values.len(), keys.values.len()),
-                "the file is damaged",
+                format!("{width} logits for each state of 8 words"),
+                format!("logits of shape {:?} and words of shape {:?}", logits.shape, keys.shape),
+                "the file belongs to another plan or version",
             ));
         }
-        self.row_of.clear();
-        self.fingerprints.clear();
+        let mut row_of = FxHashMap::default();
+        let mut fingerprints = Vec::with_capacity(rows);
         for words in keys.values.chunks(8) {
             let key = words.iter().rev().fold(0u128, |key, &word| (key << 16) | u128::from(word as u16));
-            self.row_of.insert(key, self.fingerprints.len());
-            self.fingerprints.push(key);
+            let exact = words.iter().all(|&word| f32::from(word as u16) == word);
+            if !exact || row_of.insert(key, fingerprints.len()).is_some() {
+                return Err(Error::input(
+                    Place::item("tensor state_bits"),
+                    "whole numbers of 16 bits, every state once",
+                    format!("{words:?} for state {}", fingerprints.len()),
+                    "the file is damaged: train again",
+                ));
+            }
+            fingerprints.push(key);
         }
-        self.values = logits.values;
+        (self.row_of, self.fingerprints, self.values) = (row_of, fingerprints, logits.values);
         Ok(())
     }
 
