@@ -177,21 +177,25 @@ fn an_edge_changes_the_total_by_the_local_difference() {
     }
 }
 
-/// A shift of the data with the prior mean, or with the data's own mean as the prior mean, changes nothing.
+/// A shift of the data together with the prior mean, or with their own mean as the prior mean, changes nothing.
 #[test]
 fn large_means_lose_no_digits() {
-    let (near, d) = (rows(50, 3), 3);
-    let shift = 1048576.0; // a power of two: adding it rounds the data at 1e-10, not the shift
-    let far_columns = near.columns().iter().map(|c| c.iter().map(|x| x + shift).collect()).collect();
-    let far = Table::new(near.names().to_vec(), far_columns).unwrap();
+    let shift = 2.0_f64.powi(40);
+    let moved = |table: &Table, by: f64| {
+        let columns = table.columns().iter().map(|c| c.iter().map(|x| x + by).collect()).collect();
+        Table::new(table.names().to_vec(), columns).unwrap()
+    };
+    // The shift rounds the data at 1e-4; going back rounds nothing.
+    let far = moved(&rows(50, 3), shift);
+    let near = moved(&far, -shift);
     let score = |table: &Table, prior_mean| {
         let score = Bge::new(table, &BgeSettings { prior_mean, ..BgeSettings::default() }).unwrap();
         score.score(&"010001000".parse().unwrap())
     };
-    let given = (score(&near, PriorMean::Zero), score(&far, PriorMean::Given(vec![shift; d])));
-    assert!((given.0 / given.1 - 1.0).abs() < 1e-10, "{given:?}");
+    let given = (score(&near, PriorMean::Zero), score(&far, PriorMean::Given(vec![shift; 3])));
+    assert!((given.0 / given.1 - 1.0).abs() < 1e-12, "{given:?}");
     let own = (score(&near, PriorMean::Mean), score(&far, PriorMean::Mean));
-    assert!((own.0 / own.1 - 1.0).abs() < 1e-10, "{own:?}");
+    assert!((own.0 / own.1 - 1.0).abs() < 1e-12, "{own:?}");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 mod shared;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use gfn_bn::{Dag, DagEnvironment};
 use gfn_core::Environment;
@@ -49,32 +49,46 @@ fn actions_are_edges() {
     assert_eq!(env.edge_of(env.action_of(2, 1)), (2, 1));
 }
 
-/// The keys of all moves of all graphs differ exactly where node and resulting parents, or the move itself, differ.
+/// Over the moves of all graphs, equal keys mean equal node and resulting parents, or equal moves, and vice versa.
 #[test]
 fn keys_name_the_new_family_and_the_move() {
     let env = environment(4);
-    let (mut gained, mut moves) = (HashSet::new(), HashSet::new());
-    let (mut gained_keys, mut move_keys) = (HashSet::new(), HashSet::new());
+    let mut names = [HashMap::new(), HashMap::new()];
     for dag in all_dags(&env) {
         let mut actions = Vec::new();
         env.forward_actions(&dag, &mut actions);
         for action in actions {
             let (from, to) = env.edge_of(action);
-            gained.insert((to, dag.parents(to) | 1 << from));
-            moves.insert((to, dag.parents(to), from));
             let mut keys = Vec::new();
             env.action_keys(&dag, action, &mut keys);
-            gained_keys.insert(keys[0]);
-            move_keys.insert(keys[1]);
+            let (family, old) = (dag.parents(to) | 1 << from, dag.parents(to));
+            for (names, (key, name)) in
+                names.iter_mut().zip(keys.iter().zip([(to, family, 0), (to, old, from)]))
+            {
+                assert_eq!(*names.entry(*key).or_insert(name), name, "key {key}");
+            }
         }
     }
     // Per node: 7 non-empty parent sets, reached by as many moves as they have members, 12 in all.
-    assert_eq!((gained.len(), moves.len()), (28, 48));
-    assert_eq!((gained_keys.len(), move_keys.len()), (28, 48));
-    assert!(gained_keys.is_disjoint(&move_keys));
+    assert_eq!(names.each_ref().map(HashMap::len), [28, 48]);
+    for (names, expected) in names.iter().zip([28, 48]) {
+        assert_eq!(names.values().collect::<HashSet<_>>().len(), expected);
+    }
     // Policies fold keys into a table by their lowest bits: those differ, too, but for chance.
-    let slots: HashSet<u64> = gained_keys.union(&move_keys).map(|key| key % (1 << 20)).collect();
-    assert_eq!(slots.len(), 76);
+    let slots: HashSet<u64> = names.iter().flat_map(HashMap::keys).map(|key| key % (1 << 20)).collect();
+    assert_eq!(slots.len(), 28 + 48);
+}
+
+#[test]
+fn log_backward_of_all_actions_is_that_of_each() {
+    let env = environment(4);
+    for dag in all_dags(&env) {
+        let (mut actions, mut all) = (Vec::new(), Vec::new());
+        env.forward_actions(&dag, &mut actions);
+        env.log_backward_after_each(&dag, &actions, &mut all);
+        let each: Vec<f64> = actions.iter().map(|&action| env.log_backward_after(&dag, action)).collect();
+        assert_eq!(all, each);
+    }
 }
 
 #[test]
@@ -83,6 +97,7 @@ fn names_are_part_of_the_identity() {
     let fingerprint = |names: &[&str]| env(names).unwrap().spec().fingerprint.clone();
     assert_eq!(fingerprint(&["a", "b"]), fingerprint(&["a", "b"]));
     assert_ne!(fingerprint(&["a", "b"]), fingerprint(&["b", "a"]));
+    assert_ne!(fingerprint(&["a", "b"]), fingerprint(&["a", "c"]));
     assert_ne!(fingerprint(&["a", "bc"]), fingerprint(&["ab", "c"]));
     assert!(env(&[]).unwrap_err().to_string().contains("variables: expected 1 to 64, found 0"));
     assert!(env(&["a", "b", "a"]).unwrap_err().to_string().contains("found \"a\" twice"));

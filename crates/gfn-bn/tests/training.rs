@@ -44,11 +44,11 @@ fn train(env: DagEnvironment, reward: &DagReward, kind: PolicyKind, steps: u64) 
     0.5 * exact.iter().zip(&learned).map(|(p, q)| (p - q).abs()).sum::<f64>()
 }
 
-fn mlp(table_bits: Option<u32>) -> PolicyKind {
+fn mlp() -> PolicyKind {
     PolicyKind::Mlp(MlpSettings {
         hidden: vec![64, 64],
         activation: Activation::Smooth,
-        table_bits,
+        table_bits: Some(12),
         backward_start: true,
         ..MlpSettings::default()
     })
@@ -58,9 +58,10 @@ fn mlp(table_bits: Option<u32>) -> PolicyKind {
 fn a_perceptron_learns_a_posterior_over_four_nodes() {
     let env = environment(4);
     let reward = shard(&env, "d4_homog_n200_N4", 0);
-    let distance = train(env, &reward, mlp(Some(12)), 1500);
-    println!("total variation {distance}");
-    assert!(distance <= 0.02, "total variation {distance}");
+    assert!(train(environment(4), &reward, mlp(), 0) > 0.5, "there is something to learn");
+    let distance = train(env, &reward, mlp(), 1500);
+    // 0.001 when this was written, for either network.
+    assert!(distance <= 0.01, "total variation {distance}");
 }
 
 #[test]
@@ -68,7 +69,7 @@ fn a_set_encoder_learns_a_posterior_over_three_nodes() {
     let env = environment(3);
     let reward = shard(&env, "d3_coefs_n300_N3", 1);
     let kind = PolicyKind::SetEncoder(SetEncoderSettings::default());
+    assert!(train(environment(3), &reward, kind.clone(), 0) > 0.5, "there is something to learn");
     let distance = train(env, &reward, kind, 1500);
-    println!("total variation {distance}");
-    assert!(distance <= 0.02, "total variation {distance}");
+    assert!(distance <= 0.01, "total variation {distance}");
 }

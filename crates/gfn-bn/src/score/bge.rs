@@ -81,19 +81,19 @@ impl Bge {
     pub fn new(table: &Table, settings: &BgeSettings) -> Result<Self> {
         let (d, n) = (table.n_columns(), table.n_rows() as f64);
         let Hyperparameters { alpha_mu, alpha_w, t } = settings.resolve(d)?;
-        let (mean, mut scatter) = mean_and_scatter(table);
+        let (mean, mut scatter) = means_and_scatter(table);
         scatter.iter_mut().step_by(d + 1).for_each(|diagonal| *diagonal += t);
-        let prior_mean = match &settings.prior_mean {
-            PriorMean::Zero => DVector::zeros(d),
-            PriorMean::Mean => mean.clone(),
+        let difference = match &settings.prior_mean {
+            PriorMean::Zero => DVector::from_fn(d, |j, _| mean[j].minus(0.0)),
+            PriorMean::Mean => DVector::zeros(d),
             PriorMean::Given(values) => {
                 if values.len() != d || values.iter().any(|value| !value.is_finite()) {
                     return Err(refuse("prior_mean", format!("{d} finite numbers"), format!("{values:?}")));
                 }
-                DVector::from_column_slice(values)
+                DVector::from_fn(d, |j, _| mean[j].minus(values[j]))
             }
         };
-        let shift = (mean - prior_mean) * (n * alpha_mu / (n + alpha_mu)).sqrt();
+        let shift = difference * (n * alpha_mu / (n + alpha_mu)).sqrt();
         check_precision(table, &scatter, &shift)?;
         let a = alpha_w - d as f64;
         let constants = (0..d).map(|p| {
@@ -162,20 +162,34 @@ fn refuse(setting: &str, expected: String, found: String) -> Error {
     Error::usage(setting, expected, found, "correct the setting")
 }
 
+/// A column mean as the sum of its rounded value and what rounding took away.
+struct Mean {
+    rounded: f64,
+    rest: f64,
+}
+
+impl Mean {
+    /// The mean less `value`: exact to the last digits of the difference where the two are close.
+    fn minus(&self, value: f64) -> f64 {
+        (self.rounded - value) + self.rest
+    }
+}
+
 /// The column means, and the scatter matrix around them by the corrected two-pass algorithm (Chan, Golub & LeVeque
 /// 1983): the rounding of a first mean is itself averaged away.
-fn mean_and_scatter(table: &Table) -> (DVector<f64>, DMatrix<f64>) {
+fn means_and_scatter(table: &Table) -> (Vec<Mean>, DMatrix<f64>) {
     let (d, n) = (table.n_columns(), table.n_rows() as f64);
-    let mut mean = DVector::zeros(d);
-    let mut centred = Vec::with_capacity(d);
-    for (j, column) in table.columns().iter().enumerate() {
-        let first = column.iter().map(|x| x / n).sum::<f64>();
-        let correction = column.iter().map(|x| (x - first) / n).sum::<f64>();
-        mean[j] = first + correction;
-        centred.push(column.iter().map(|x| (x - first) - correction).collect::<Vec<f64>>());
-    }
+    let means: Vec<Mean> = (table.columns().iter())
+        .map(|column| {
+            let rounded = column.iter().map(|x| x / n).sum::<f64>();
+            Mean { rounded, rest: column.iter().map(|x| (x - rounded) / n).sum() }
+        })
+        .collect();
+    let centred: Vec<Vec<f64>> = (table.columns().iter().zip(&means))
+        .map(|(column, mean)| column.iter().map(|x| (x - mean.rounded) - mean.rest).collect())
+        .collect();
     let product = |i: usize, j: usize| centred[i].iter().zip(&centred[j]).map(|(x, y)| x * y).sum();
-    (mean, DMatrix::from_fn(d, d, |i, j| product(i.min(j), i.max(j))))
+    (means, DMatrix::from_fn(d, d, |i, j| product(i.min(j), i.max(j))))
 }
 
 /// The Cholesky factor of the rows and columns `family`, in this order.
