@@ -32,6 +32,14 @@ pub struct StageBudgets {
 const PARTS: (f64, f64, f64) = (8.0, 5.0, 5.0);
 
 impl RunBudget {
+    /// All of it for one stage.
+    pub fn whole(self) -> Budget {
+        match self {
+            RunBudget::Seconds(seconds) => Budget::Seconds(seconds),
+            RunBudget::Steps(steps) => Budget::Steps(steps),
+        }
+    }
+
     /// Divides the budget among stages, with `clients` trained on `threads` threads at a time.
     pub fn divide(self, clients: usize, threads: usize, rounds: u32) -> StageBudgets {
         match self {

@@ -8,6 +8,8 @@ use gfn_core::tensor_file::write_atomically;
 use gfn_core::{Error, ErrorKind, Place, Result};
 use serde::{Deserialize, Serialize};
 
+use crate::plan::Plan;
+
 /// A finished stage, as the manifest remembers it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Receipt {
@@ -26,25 +28,56 @@ pub struct RunFolder {
     receipts: BTreeMap<String, Receipt>,
 }
 
+/// What a stage's file is, by its receipt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FileState {
+    /// There, and as it was when its stage was complete.
+    Finished,
+    /// Complete once, but removed or changed since.
+    Changed,
+    /// Never completed.
+    Missing,
+}
+
+/// What a run writes first or last: where one of these is, and no plan, the folder holds something else.
+const OUR_NAMES: [&str; 9] = [
+    "clients",
+    "server",
+    "manifest.json",
+    "report.json",
+    "samples.trees",
+    "trees.csv",
+    "splits.csv",
+    "consensus.nwk",
+    "exact.csv",
+];
+
 impl RunFolder {
-    /// Opens (and makes) the folder and locks it against other processes.
+    /// Opens (and makes) the folder and locks it against other processes. Refuses one where files of somebody else
+    /// would be overwritten.
     pub fn open(root: &Path) -> Result<Self> {
-        std::fs::create_dir_all(root).map_err(|e| Error::io(root, "make the folder", &e))?;
-        let path = root.join("lock");
-        let lock = File::create(&path).map_err(|e| Error::io(&path, "write", &e))?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                return Err(Error::new(
-                    ErrorKind::Transient,
-                    Place::file(root),
-                    "a folder nobody else is working in",
-                    "another `ep` at work there",
-                    "wait for it, or choose another --out",
-                ));
-            }
-            Err(TryLockError::Error(e)) => return Err(Error::io(&path, "lock", &e)),
+        if root.exists() && !root.is_dir() {
+            return Err(Error::input(
+                Place::file(root),
+                "a folder, or a free name",
+                "something else of this name",
+                "choose another --out",
+            ));
         }
+        std::fs::create_dir_all(root).map_err(|e| Error::io(root, "make", &e))?;
+        if !root.join("plan.toml").exists()
+            && let Some(name) = OUR_NAMES.iter().find(|name| root.join(name).exists())
+        {
+            return Err(Error::input(
+                Place::file(root.join(name)),
+                "a folder of a run, or one without such a file",
+                "the file, but no plan.toml beside it",
+                "it would be overwritten: choose another --out",
+            ));
+        }
+        let lock = lock_file(&root.join("lock"), root)?;
+        remove_partial_files(root);
+        remove_partial_files(&root.join("server"));
         let manifest = root.join("manifest.json");
         let receipts = match std::fs::read(&manifest) {
             Ok(bytes) => serde_json::from_slice(&bytes).map_err(|e| {
@@ -52,7 +85,7 @@ impl RunFolder {
                     Place::file(&manifest),
                     "a manifest",
                     e.to_string(),
-                    "remove the file: stages whose files are there will be checked and done again",
+                    "remove the file: finished stages are then done again",
                 )
             })?,
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => BTreeMap::new(),
@@ -61,9 +94,14 @@ impl RunFolder {
         Ok(RunFolder { root: root.to_path_buf(), _lock: lock, receipts })
     }
 
-    /// The folder itself.
-    pub fn root(&self) -> &Path {
-        &self.root
+    /// Writes the plan where there is none; otherwise says whether the one there is `fine`: a folder belongs to one plan.
+    pub fn claim(&self, plan: &Plan, fine: impl FnOnce(&Plan) -> bool) -> Result<bool> {
+        let path = self.path("plan.toml");
+        if path.exists() {
+            return Ok(fine(&Plan::load(&path)?));
+        }
+        plan.save(&path)?;
+        Ok(true)
     }
 
     /// A file in the folder.
@@ -71,16 +109,13 @@ impl RunFolder {
         self.root.join(name)
     }
 
-    /// All receipts, by file name.
-    pub fn receipts(&self) -> &BTreeMap<String, Receipt> {
-        &self.receipts
-    }
-
-    /// The receipt of a file that is there and unchanged.
-    pub fn finished(&self, name: &str) -> Option<&Receipt> {
-        let receipt = self.receipts.get(name)?;
-        let hash = hash_file(&self.path(name)).ok()?;
-        (hash == receipt.blake3).then_some(receipt)
+    /// Whether a file is there and unchanged since its stage was complete.
+    pub fn state(&self, name: &str) -> FileState {
+        let Some(receipt) = self.receipts.get(name) else { return FileState::Missing };
+        match hash_file(&self.path(name)) {
+            Ok(hash) if hash == receipt.blake3 => FileState::Finished,
+            _ => FileState::Changed,
+        }
     }
 
     /// Notes that a file is complete.
@@ -92,6 +127,50 @@ impl RunFolder {
     }
 }
 
+/// Locks a file against other processes until it is dropped; `work` is where the other one would be at work.
+pub fn lock_file(path: &Path, work: &Path) -> Result<File> {
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, "make", &e))?;
+    }
+    let lock = File::create(path).map_err(|e| Error::io(path, "write", &e))?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => Err(Error::new(
+            ErrorKind::Transient,
+            Place::file(work),
+            "a folder nobody else is working in",
+            "another `ep` at work there",
+            "wait for it, or choose another --out",
+        )),
+        Err(TryLockError::Error(e)) => Err(Error::io(path, "lock", &e)),
+    }
+}
+
+/// Removes half-written files of a process that was killed; the caller holds the lock of the folder.
+pub fn remove_partial_files(folder: &Path) {
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        if entry.file_name().to_string_lossy().starts_with(".partial-") {
+            // They are in nobody's way: failing to remove one is no error.
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
+}
+
+/// A short name for the content of files and settings: equal names mean the same work.
+pub fn content_key<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> String {
+    let mut hasher = blake3::Hasher::new();
+    for part in parts {
+        hasher.update(&(part.len() as u64).to_le_bytes());
+        hasher.update(part);
+    }
+    hasher.finalize().to_hex()[..12].to_string()
+}
+
+/// The newest round of which the file is there; `name` says what it is called.
+pub fn newest_round(folder: &Path, name: impl Fn(u32) -> String) -> Option<u32> {
+    (0..).take_while(|&round| folder.join(name(round)).exists()).last()
+}
+
 fn hash_file(path: &Path) -> Result<String> {
     let bytes = std::fs::read(path).map_err(|e| Error::io(path, "read", &e))?;
     Ok(blake3::hash(&bytes).to_hex().to_string())
@@ -100,6 +179,11 @@ fn hash_file(path: &Path) -> Result<String> {
 /// Data file of client `k`.
 pub fn client_data(k: usize) -> String {
     format!("clients/{k}/data.nex")
+}
+
+/// Lock of client `k` in training.
+pub fn client_lock(k: usize) -> String {
+    format!("clients/{k}/lock")
 }
 
 /// Policy of client `k` after `round` extra rounds.

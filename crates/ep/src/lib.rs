@@ -2,9 +2,11 @@
 
 pub mod budget;
 pub mod cli;
+pub mod files;
 pub mod folder;
 pub mod phylo;
 pub mod plan;
 pub mod process;
 pub mod progress;
 pub mod stages;
+pub mod times;

@@ -9,6 +9,7 @@ use gfn_phylo::{BranchLengths, SubstitutionModel, TreeDomain};
 use serde::{Deserialize, Serialize};
 
 use crate::budget::RunBudget;
+use crate::files::read_text;
 
 /// Version of the plan's format.
 pub const PLAN_VERSION: u32 = 1;
@@ -49,8 +50,13 @@ pub struct PhyloPlan {
 impl Plan {
     /// Reads and checks a plan.
     pub fn load(path: &Path) -> Result<Self> {
-        let text = std::fs::read_to_string(path).map_err(|e| Error::io(path, "read", &e))?;
+        let text = read_text(path)?;
         Self::parse(&text).map_err(|e| e.in_file(path))
+    }
+
+    /// The plan of a run folder, or a plan by itself.
+    pub fn of(target: &Path) -> Result<Self> {
+        if target.is_dir() { Self::load(&target.join("plan.toml")) } else { Self::load(target) }
     }
 
     /// Reads a plan from its text.

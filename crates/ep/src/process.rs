@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use gfn_core::{Error, ErrorKind, Place, Result};
+
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
 /// Makes Ctrl-C and SIGTERM ask for a clean stop; a second one ends the process at once.
@@ -11,13 +13,27 @@ pub fn handle_interrupts() {
         if INTERRUPTED.swap(true, Ordering::SeqCst) {
             std::process::exit(75);
         }
-        eprintln!("\nStopping after this step; run the same command again to go on.");
+        eprintln!("\nStopping; run the same command again to go on.");
     });
 }
 
 /// Whether a clean stop was asked for.
 pub fn interrupted() -> bool {
     INTERRUPTED.load(Ordering::SeqCst)
+}
+
+/// Ends work other than training, which saves its state first, where a clean stop was asked for.
+pub fn stop_if_interrupted(work: &str) -> Result<()> {
+    if !interrupted() {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::Transient,
+        Place::default(),
+        format!("time for {work}"),
+        "an interruption",
+        "nothing is lost: run the same command again to go on",
+    ))
 }
 
 /// CPU seconds (user + system) of all threads so far; `None` where the system does not say.

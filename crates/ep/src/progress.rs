@@ -16,13 +16,14 @@ const DRAW_EVERY: Duration = Duration::from_millis(120);
 /// Where progress of several stages is shown.
 pub struct Progress {
     bars: Option<MultiProgress>,
+    quiet: bool,
 }
 
 impl Progress {
     /// Bars if standard error is a terminal, lines otherwise; nothing at all if `quiet`.
     pub fn new(quiet: bool) -> Self {
         let bars = (!quiet && std::io::stderr().is_terminal()).then(MultiProgress::new);
-        Progress { bars }
+        Progress { bars, quiet }
     }
 
     /// Says something between stages.
@@ -30,6 +31,7 @@ impl Progress {
         match &self.bars {
             // A line that cannot be written to the terminal is not worth an error.
             Some(bars) => drop(bars.println(text)),
+            None if self.quiet => {}
             None => eprintln!("{text}"),
         }
     }
@@ -46,7 +48,15 @@ impl Progress {
             bar
         });
         let now = Instant::now();
-        StageProgress { name: name.to_string(), bar, log, drawn: now, written: now, steps: None }
+        StageProgress {
+            name: name.to_string(),
+            bar,
+            lines: self.bars.is_none() && !self.quiet,
+            log,
+            drawn: now,
+            written: now,
+            steps: None,
+        }
     }
 }
 
@@ -54,6 +64,8 @@ impl Progress {
 pub struct StageProgress {
     name: String,
     bar: Option<ProgressBar>,
+    /// Whether plain lines are written.
+    lines: bool,
     log: PathBuf,
     drawn: Instant,
     written: Instant,
@@ -65,7 +77,7 @@ impl StageProgress {
     /// Takes note of a step.
     pub fn after_step(&mut self, report: &StepReport) {
         let (first_step, first_seconds) = *self.steps.get_or_insert((report.step - 1, report.seconds));
-        if report.step % 16 != 0 && report.progress < 1.0 {
+        if !report.step.is_multiple_of(16) && report.progress < 1.0 {
             return;
         }
         let line_is_due = self.written.elapsed() >= LINE_EVERY || report.progress >= 1.0;
@@ -88,7 +100,7 @@ impl StageProgress {
         }
         if line_is_due {
             self.written = Instant::now();
-            if self.bar.is_none() {
+            if self.lines {
                 eprintln!("{:>14}  {text}", self.name);
             }
             append_line(&self.log, report);

@@ -168,8 +168,11 @@ pub fn propose<D: Domain>(
     seed: u64,
 ) -> Vec<<D::Env as Environment>::State> {
     let mut rng = stream(seed, "proposals", u64::from(server.meta.round));
-    let walk =
-        |i: usize| Walk::Forward { scale: if i % 2 == 0 { 1.0 } else { 0.5 }, epsilon: 0.0, tilt: 0.0 };
+    let walk = |i: usize| Walk::Forward {
+        scale: if i.is_multiple_of(2) { 1.0 } else { 0.5 },
+        epsilon: 0.0,
+        tilt: 0.0,
+    };
     let env = domain.environment().as_ref();
     let mut objects = Vec::with_capacity(n);
     for start in (0..n).step_by(SAMPLE_CHUNK) {
@@ -186,7 +189,7 @@ pub const SAMPLE_CHUNK: usize = 512;
 /// Runs a trainer to the end of its budget with progress, checkpoints and interruption.
 fn run<E: Environment>(mut trainer: Trainer<E>, context: &mut StageContext) -> Result<Trainer<E>> {
     if let Some(path) = context.checkpoint.as_deref().filter(|p| p.exists()) {
-        trainer.restore_checkpoint(path)?;
+        trainer.restore_checkpoint(path).map_err(|e| start_again(path, &e))?;
     }
     let mut saved = Instant::now();
     loop {
@@ -212,6 +215,15 @@ fn run<E: Environment>(mut trainer: Trainer<E>, context: &mut StageContext) -> R
     }
     context.progress.finish();
     Ok(trainer)
+}
+
+/// A checkpoint is worth a stage at most: what to do is the same whatever is wrong with it.
+fn start_again(path: &Path, error: &Error) -> Error {
+    if error.kind() != ErrorKind::Input {
+        return error.clone();
+    }
+    let advice = "remove this file to start the stage again, or give the options that it was started with (--budget, --threads)";
+    Error::input(Place::file(path), error.expected(), error.found(), advice)
 }
 
 fn interrupted(checkpoint: Option<&Path>) -> Error {

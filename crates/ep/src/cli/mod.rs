@@ -1,7 +1,11 @@
 //! What can be typed, and what it means.
 
+mod aggregate;
+mod look;
 mod phylo;
-mod stages;
+mod plan;
+mod sample;
+mod train;
 
 use std::process::ExitCode;
 
@@ -29,29 +33,29 @@ enum Action {
     Phylo(phylo::Action),
     /// Write a plan: everything the parties share, without data; and deal the data to clients
     #[command(subcommand)]
-    Plan(stages::PlanAction),
+    Plan(plan::PlanAction),
     /// Train one client, in a run folder or at its own site
-    Train(stages::TrainArguments),
+    Train(train::TrainArguments),
     /// Train the server on the clients' files
-    Aggregate(stages::AggregateArguments),
+    Aggregate(aggregate::AggregateArguments),
     /// Draw samples from the aggregate
-    Sample(stages::SampleArguments),
+    Sample(sample::SampleArguments),
     /// Say which stages of a run folder are complete
-    Status(stages::StatusArguments),
+    Status(look::StatusArguments),
     /// Say what a client's or server's file holds, and what it reveals
-    Inspect(stages::InspectArguments),
+    Inspect(look::InspectArguments),
 }
 
 /// Does what was typed.
 pub fn run(command: Command) -> Result<ExitCode> {
     match command.action {
         Action::Phylo(action) => phylo::run(action)?,
-        Action::Plan(action) => stages::plan(action)?,
-        Action::Train(arguments) => stages::train(&arguments)?,
-        Action::Aggregate(arguments) => stages::aggregate(&arguments)?,
-        Action::Sample(arguments) => stages::sample(&arguments)?,
-        Action::Status(arguments) => stages::status(&arguments)?,
-        Action::Inspect(arguments) => stages::inspect(&arguments)?,
+        Action::Plan(action) => plan::plan(action)?,
+        Action::Train(arguments) => train::train(&arguments)?,
+        Action::Aggregate(arguments) => aggregate::aggregate(&arguments)?,
+        Action::Sample(arguments) => sample::sample(&arguments)?,
+        Action::Status(arguments) => look::status(&arguments)?,
+        Action::Inspect(arguments) => look::inspect(&arguments)?,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -66,7 +70,13 @@ pub fn exit_code(error: &Error) -> ExitCode {
 }
 
 /// Writes to standard output; a closed pipe (`ep … | head`) is no error worth a word.
-fn print(text: &str) {
+fn print(text: &str) -> Result<()> {
     use std::io::Write as _;
-    let _ = std::io::stdout().lock().write_all(text.as_bytes());
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Error::io("standard output", "write to", &e))
+        }
+        _ => Ok(()),
+    }
 }

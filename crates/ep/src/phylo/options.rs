@@ -13,22 +13,22 @@ pub struct ModelOptions {
     #[arg(long, value_name = "NAME", help_heading = "Model")]
     pub model: Option<String>,
     /// Transition/transversion rate ratio of K80 and HKY85
-    #[arg(long, help_heading = "Model")]
+    #[arg(long, help_heading = "Model", allow_negative_numbers = true)]
     pub kappa: Option<f64>,
     /// Frequencies of A,C,G,T (HKY85, GTR), or `empirical` to count them in the alignment
-    #[arg(long, value_name = "A,C,G,T", help_heading = "Model")]
+    #[arg(long, value_name = "A,C,G,T", help_heading = "Model", allow_hyphen_values = true)]
     pub frequencies: Option<String>,
     /// Exchangeabilities AC,AG,AT,CG,CT,GT of GTR
-    #[arg(long, value_name = "AC,AG,AT,CG,CT,GT", help_heading = "Model")]
+    #[arg(long, value_name = "AC,AG,AT,CG,CT,GT", help_heading = "Model", allow_hyphen_values = true)]
     pub rates: Option<String>,
     /// Shape of the Gamma distribution of rates (+G)
-    #[arg(long, help_heading = "Model")]
+    #[arg(long, help_heading = "Model", allow_negative_numbers = true)]
     pub alpha: Option<f64>,
     /// What stands for a Gamma category: mean or median [default: mean]
     #[arg(long, value_name = "mean|median", help_heading = "Model")]
     pub gamma_categories: Option<String>,
     /// Proportion of invariant sites (+I)
-    #[arg(long, help_heading = "Model")]
+    #[arg(long, help_heading = "Model", allow_negative_numbers = true)]
     pub pinv: Option<f64>,
 }
 
@@ -86,10 +86,16 @@ impl ModelOptions {
 #[derive(Debug, Clone, Default, Args)]
 pub struct BranchOptions {
     /// One length for every branch, in expected substitutions per site [default: 0.1]
-    #[arg(long, value_name = "LENGTH", help_heading = "Model", conflicts_with = "branch_bins")]
+    #[arg(
+        long,
+        value_name = "LENGTH",
+        help_heading = "Model",
+        conflicts_with = "branch_bins",
+        allow_negative_numbers = true
+    )]
     pub branch_length: Option<f64>,
     /// Choose every branch length from bins: their number (equal prior mass), or the lengths themselves a,b,c
-    #[arg(long, value_name = "K|LENGTHS", help_heading = "Model")]
+    #[arg(long, value_name = "K|LENGTHS", help_heading = "Model", allow_hyphen_values = true)]
     pub branch_bins: Option<String>,
     /// Prior on a branch length: exp:RATE, gamma:SHAPE,RATE or uniform:LONGEST [default: exp:10]
     #[arg(long, value_name = "PRIOR", help_heading = "Model", requires = "branch_bins")]

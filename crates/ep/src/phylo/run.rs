@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
-use std::time::Instant;
 
 use gfn_core::client::ClientModel;
 use gfn_core::domain::{ClientData, Domain};
@@ -10,22 +9,26 @@ use gfn_core::server::ServerModel;
 use gfn_core::tensor_file::write_atomically;
 use gfn_core::trainer::Budget;
 use gfn_core::{Error, Place, Result, Warning};
-use gfn_phylo::alignment::{AlignmentFile, write_nexus};
+use gfn_phylo::alignment::{AlignmentFile, AlignmentSummary, write_nexus};
 use gfn_phylo::{Alignment, Forest, MergeForest, TreeDomain, TreeReward};
 use rayon::prelude::*;
 
 use crate::budget::StageBudgets;
 use crate::folder::{
-    RunFolder, client_checkpoint, client_data, client_file, proposals_file, server_checkpoint, server_file,
+    FileState, RunFolder, client_checkpoint, client_data, client_file, client_lock, lock_file,
+    proposals_file, remove_partial_files, server_checkpoint, server_file,
 };
-use crate::phylo::report::{self, Evidence, RunReport, StageTime};
+use crate::phylo::proposals::{PROPOSALS, read_trees, write_trees};
+use crate::phylo::report::{self, RunReport};
+use crate::phylo::samples::{Evidence, sample_and_write};
 use crate::plan::Plan;
-use crate::process;
+use crate::process::stop_if_interrupted;
 use crate::progress::Progress;
 use crate::stages::{Round, StageContext, aggregate, propose, train_client};
+use crate::times::{Clock, Times};
 
-/// Objects the server sends to every client for an extra round.
-pub const PROPOSALS: usize = 4000;
+/// Time and memory over all processes.
+const TIMES: &str = "times.json";
 /// Most taxa for `--exact`: 135 135 topologies.
 pub const EXACT_TAXA: usize = 9;
 
@@ -51,7 +54,7 @@ struct Run<'a> {
     folder: Mutex<RunFolder>,
     progress: Progress,
     budgets: StageBudgets,
-    times: Mutex<Vec<StageTime>>,
+    times: Mutex<Times>,
 }
 
 /// Runs all stages and writes all results.
@@ -71,7 +74,9 @@ pub fn run(
         ));
     }
     let folder = RunFolder::open(&settings.out)?;
-    claim_folder(&folder, plan)?;
+    if !folder.claim(plan, |present| present == plan)? {
+        return Err(other_run(&folder.path("plan.toml"), "the plan of this command"));
+    }
     for (k, sites) in shards.iter().enumerate() {
         let path = folder.path(&client_data(k));
         let text = write_nexus(&file.alignment.select_sites(sites));
@@ -81,11 +86,14 @@ pub fn run(
             Err(_) => write_atomically(&path, text.as_bytes())?,
         }
     }
+    let mut times = Times::load(&settings.out.join(TIMES));
+    times.processes += 1;
+    times.save(&settings.out.join(TIMES))?;
     let run = Run {
         budgets: plan.budget.divide(shards.len(), settings.threads, plan.rounds),
         progress: Progress::new(settings.quiet),
         folder: Mutex::new(folder),
-        times: Mutex::default(),
+        times: Mutex::new(times),
         plan,
         settings,
         domain,
@@ -94,16 +102,6 @@ pub fn run(
         Error::usage("--threads", "a number of threads the system can start", e.to_string(), "use fewer")
     })?;
     pool.install(|| run.all_stages(file, shards.len()))
-}
-
-/// A folder belongs to one plan.
-fn claim_folder(folder: &RunFolder, plan: &Plan) -> Result<()> {
-    let path = folder.path("plan.toml");
-    if !path.exists() {
-        return plan.save(&path);
-    }
-    let present = Plan::load(&path)?;
-    if present == *plan { Ok(()) } else { Err(other_run(&path, "the plan of this command")) }
 }
 
 fn other_run(path: &Path, expected: &str) -> Error {
@@ -117,28 +115,33 @@ fn other_run(path: &Path, expected: &str) -> Error {
 
 impl Run<'_> {
     fn all_stages(&self, file: &AlignmentFile, n_clients: usize) -> Result<RunReport> {
-        let started = Instant::now();
+        let command = Clock::start();
         let data = (0..n_clients)
             .map(|k| self.domain.read_client(&self.path(&client_data(k))))
             .collect::<Result<Vec<ClientData<MergeForest>>>>()?;
         let server = self.train(&data)?;
+        let clock = Clock::start();
         let evidence = self.sample(&file.alignment, &server)?;
-        let clock = Instant::now();
-        let cpu = process::cpu_seconds();
+        self.note_time(|times| times.replace("samples", &clock))?;
+        let clock = Clock::start();
         let exact = if self.settings.exact {
+            stop_if_interrupted("enumerating all trees")?;
             self.progress.say("Enumerating all trees.");
-            Some(self.exact(&file.alignment, &data, &server)?)
+            let exact = self.exact(&file.alignment, &data, &server)?;
+            self.note_time(|times| times.replace("exact", &clock))?;
+            Some(exact)
         } else {
             None
         };
-        if exact.is_some() {
-            self.note_time("exact", clock, cpu);
-        }
         let mut warnings: Vec<Warning> = file.warnings.clone();
-        warnings.extend(data.iter().flat_map(|d| d.warnings.clone()).filter(|w| !file.warnings.contains(w)));
-        warnings.dedup();
-        let times = std::mem::take(&mut *self.times.lock().expect("no panic while held"));
-        let seconds = started.elapsed().as_secs_f64();
+        warnings.extend(AlignmentSummary::new(&file.alignment).warnings);
+        for (k, data) in data.iter().enumerate() {
+            let own = data.warnings.iter().filter(|w| !file.warnings.contains(w));
+            let name = &self.plan.phylo.clients[k];
+            warnings.extend(own.map(|w| Warning::new(format!("{name}: {}", w.message), w.advice.clone())));
+        }
+        let times = self.times.lock().expect("no panic while held").clone();
+        let seconds = command.seconds();
         let report =
             report::assemble(self.plan, self.settings, &server, evidence, exact, times, warnings, seconds);
         report.write(&self.path("report.json"))?;
@@ -150,16 +153,12 @@ impl Run<'_> {
         let n = data.len();
         let rounds = if n == 1 { 0 } else { self.plan.rounds };
         for round in 0..=rounds {
-            let proposals = if round == 0 { Vec::new() } else { self.proposals(round)? };
-            let clock = Instant::now();
-            let cpu = process::cpu_seconds();
-            let work = |k: usize| self.client(k, round, &data[k], &proposals);
-            (0..n).into_par_iter().with_max_len(1).map(work).collect::<Result<Vec<()>>>()?;
-            self.note_time(&format!("clients, round {round}"), clock, cpu);
-            let clock = Instant::now();
-            let cpu = process::cpu_seconds();
-            self.server(n, round)?;
-            self.note_time(&format!("server, round {round}"), clock, cpu);
+            self.timed(&format!("clients, round {round}"), || {
+                let proposals = if round == 0 { Vec::new() } else { self.proposals(round)? };
+                let work = |k: usize| self.client(k, round, &data[k], &proposals);
+                (0..n).into_par_iter().with_max_len(1).map(work).collect::<Result<Vec<()>>>().map(drop)
+            })?;
+            self.timed(&format!("server, round {round}"), || self.server(n, round))?;
         }
         ServerModel::load(&self.path(&server_file(rounds)))
     }
@@ -175,6 +174,9 @@ impl Run<'_> {
         if self.is_finished(&name) {
             return Ok(());
         }
+        let folder = self.path(&format!("clients/{k}"));
+        let _lock = lock_file(&self.path(&client_lock(k)), &folder)?;
+        remove_partial_files(&folder);
         let round = match round {
             0 => None,
             number => {
@@ -228,20 +230,11 @@ impl Run<'_> {
     }
 
     fn sample(&self, alignment: &Alignment, server: &ServerModel) -> Result<Evidence> {
-        let clock = Instant::now();
-        let cpu = process::cpu_seconds();
-        self.progress.say(&format!("Sampling {} trees.", self.settings.samples));
+        stop_if_interrupted("sampling")?;
+        let n = self.settings.samples;
+        self.progress.say(&format!("Sampling {n} trees."));
         let reward = self.domain.reward(alignment, 1.0)?;
-        let evidence = report::sample_and_write(
-            &self.settings.out,
-            self.plan,
-            &self.domain,
-            server,
-            Some(&reward),
-            self.settings.samples,
-        )?;
-        self.note_time("samples", clock, cpu);
-        Ok(evidence)
+        sample_and_write(&self.settings.out, self.plan, &self.domain, server, Some(&reward), n)
     }
 
     fn exact(
@@ -270,7 +263,12 @@ impl Run<'_> {
     }
 
     fn is_finished(&self, name: &str) -> bool {
-        self.folder.lock().expect("no panic while held").finished(name).is_some()
+        let state = self.folder.lock().expect("no panic while held").state(name);
+        if state == FileState::Changed {
+            self.progress
+                .say(&format!("{name} was removed or changed since it was complete: it is made again."));
+        }
+        state == FileState::Finished
     }
 
     /// The file is complete: notes it, and drops the checkpoint that led there.
@@ -283,33 +281,17 @@ impl Run<'_> {
         Ok(())
     }
 
-    fn note_time(&self, stage: &str, clock: Instant, cpu_before: Option<f64>) {
-        let cpu_seconds = process::cpu_seconds().zip(cpu_before).map(|(now, before)| now - before);
-        let seconds = clock.elapsed().as_secs_f64();
-        let time = StageTime { stage: stage.to_string(), seconds, cpu_seconds };
-        self.times.lock().expect("no panic while held").push(time);
+    /// Does a stage that may go on later, and notes its time whatever its end.
+    fn timed(&self, stage: &str, work: impl FnOnce() -> Result<()>) -> Result<()> {
+        let clock = Clock::start();
+        let result = work();
+        let noted = self.note_time(|times| times.add(stage, &clock));
+        result.and(noted)
     }
-}
 
-/// Writes trees, one Newick line each.
-pub fn write_trees(path: &Path, domain: &TreeDomain, objects: &[Forest]) -> Result<()> {
-    let lines: Vec<String> = objects.iter().map(|object| domain.object_name(object) + "\n").collect();
-    write_atomically(path, lines.concat().as_bytes())
-}
-
-/// Reads trees, one Newick line each.
-pub fn read_trees(path: &Path, domain: &TreeDomain) -> Result<Vec<Forest>> {
-    let text = std::fs::read_to_string(path).map_err(|e| Error::io(path, "read", &e))?;
-    let mut objects = Vec::new();
-    for (line, tree) in text.lines().enumerate().filter(|(_, l)| !l.trim().is_empty()) {
-        let object = domain.parse_object(tree.trim()).map_err(|e| {
-            let place = Place::file(path).line(line + 1);
-            Error::input(place, e.expected(), e.found(), e.advice())
-        })?;
-        objects.push(object);
+    fn note_time(&self, note: impl FnOnce(&mut Times)) -> Result<()> {
+        let mut times = self.times.lock().expect("no panic while held");
+        note(&mut times);
+        times.save(&self.path(TIMES))
     }
-    if objects.is_empty() {
-        return Err(Error::input(Place::file(path), "at least one tree", "none", "use the server's file"));
-    }
-    Ok(objects)
 }

@@ -1,0 +1,176 @@
+//! `ep aggregate`: the server's training on the clients' files.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use gfn_core::client::ClientModel;
+use gfn_core::domain::Domain;
+use gfn_core::server::ServerModel;
+use gfn_core::{Environment, Error, Place, Result};
+use gfn_phylo::TreeDomain;
+
+use super::print;
+use crate::budget::RunBudget;
+use crate::files::input_file;
+use crate::folder::{RunFolder, client_file, content_key, newest_round, proposals_file, server_file};
+use crate::phylo::proposals::{PROPOSALS, write_trees};
+use crate::plan::Plan;
+use crate::progress::Progress;
+use crate::stages::{StageContext, aggregate as aggregate_clients, propose};
+
+/// `ep aggregate`
+#[derive(Debug, Args)]
+pub struct AggregateArguments {
+    /// A run folder, or a plan (with --out)
+    target: PathBuf,
+    /// The clients' files, if not those of the run folder
+    clients: Vec<PathBuf>,
+    /// Run folder for the result [default: the run folder given]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Weights of the clients in the product, separated by commas [default: 1 each]
+    #[arg(long, value_name = "W,…", value_delimiter = ',', allow_hyphen_values = true)]
+    weights: Vec<f64>,
+    /// In a run folder: go on if at least so many clients are there [default: all]
+    #[arg(long, value_name = "K", allow_negative_numbers = true)]
+    min_clients: Option<usize>,
+    /// Training: time (60s, 5m, 1h) or steps (4000steps) [default: all of the plan's budget]
+    #[arg(long, value_name = "TIME|STEPS", allow_hyphen_values = true)]
+    budget: Option<RunBudget>,
+}
+
+/// `ep aggregate`
+pub fn aggregate(arguments: &AggregateArguments) -> Result<()> {
+    let plan = Plan::of(&arguments.target)?;
+    let domain = plan.domain()?;
+    let in_folder = arguments.target.is_dir().then(|| arguments.target.clone());
+    let Some(out) = arguments.out.clone().or(in_folder) else {
+        return Err(Error::usage("--out", "a folder for the result", "none", "add --out DIR"));
+    };
+    let files = client_files(arguments, &plan)?;
+    let (mut clients, key) = load_clients(arguments, &plan, &domain, &files)?;
+    let round = clients.iter().map(|(c, _)| c.meta.round).max().unwrap_or(0);
+    let mut folder = RunFolder::open(&out)?;
+    if !folder.claim(&plan, |present| present.fingerprint() == plan.fingerprint())? {
+        return Err(Error::input(
+            Place::file(folder.path("plan.toml")),
+            format!("the plan {} of these clients", plan.fingerprint()),
+            "another plan",
+            "choose another --out",
+        ));
+    }
+    let progress = Progress::new(false);
+    let name = server_file(round);
+    // Any client's checkpoint would fit: the name covers the clients and their weights.
+    let checkpoint = folder.path(&format!("server/round-{round}-{key}.checkpoint"));
+    let server = match clients[..] {
+        [(_, 1.0)] => {
+            let mut server = ServerModel::single(clients.remove(0).0);
+            server.meta.round = round;
+            server
+        }
+        _ => {
+            let context = StageContext {
+                plan: plan.fingerprint(),
+                seed: plan.seed,
+                budget: arguments.budget.unwrap_or(plan.budget).whole(),
+                checkpoint: Some(checkpoint.clone()),
+                progress: progress.stage("server", folder.path("server/log.jsonl")),
+            };
+            aggregate_clients(&domain, clients, round, context)?
+        }
+    };
+    server.save(&folder.path(&name))?;
+    folder.finish(&name, server.meta.seconds, server.meta.steps)?;
+    // It may never have been written.
+    let _ = std::fs::remove_file(checkpoint);
+    let proposals = proposals_file(round + 1);
+    write_trees(&folder.path(&proposals), &domain, &propose(&domain, &server, PROPOSALS, plan.seed))?;
+    folder.finish(&proposals, 0.0, 0)?;
+    print(&format!(
+        "{}: {} clients, {} steps\nTrees for an extra round: {}\n",
+        folder.path(&name).display(),
+        server.meta.clients.len(),
+        server.meta.steps,
+        folder.path(&proposals).display()
+    ))
+}
+
+type WeightedClients = Vec<(ClientModel, f64)>;
+
+/// The clients with their weights, checked against the plan and each other, and a name for exactly this product.
+fn load_clients(
+    arguments: &AggregateArguments,
+    plan: &Plan,
+    domain: &TreeDomain,
+    files: &[PathBuf],
+) -> Result<(WeightedClients, String)> {
+    let weights =
+        if arguments.weights.is_empty() { vec![1.0; files.len()] } else { arguments.weights.clone() };
+    if weights.len() != files.len() {
+        return Err(Error::usage(
+            "--weights",
+            format!("one weight for each of the {} clients", files.len()),
+            weights.len().to_string(),
+            "give as many weights as files",
+        ));
+    }
+    if let Some(weight) = weights.iter().find(|w| !(w.is_finite() && **w >= 0.0)) {
+        return Err(Error::usage(
+            "--weights",
+            "numbers of at least 0",
+            weight.to_string(),
+            "correct the weight",
+        ));
+    }
+    if weights.iter().all(|&w| w == 0.0) {
+        return Err(Error::usage(
+            "--weights",
+            "one positive weight at least",
+            "zeros",
+            "correct the weights",
+        ));
+    }
+    let mut clients: WeightedClients = Vec::new();
+    let mut parts = Vec::new();
+    for (path, weight) in files.iter().zip(weights) {
+        let client = ClientModel::load(input_file(path)?)?;
+        client.check_plan(path, &plan.fingerprint(), &domain.environment().spec().fingerprint)?;
+        if let Some((twin, _)) = clients.iter().find(|(c, _)| c.meta.client == client.meta.client) {
+            return Err(Error::input(
+                Place::file(path),
+                "a client that is not among the files yet",
+                format!("{} for the second time", twin.meta.client),
+                "give each client's newest file once: its data would count twice",
+            ));
+        }
+        parts.push(std::fs::read(path).map_err(|e| Error::io(path, "read", &e))?);
+        parts.push(weight.to_le_bytes().to_vec());
+        clients.push((client, weight));
+    }
+    Ok((clients, content_key(parts.iter().map(Vec::as_slice))))
+}
+
+/// The files on the command line, or the newest of each client of the run folder.
+fn client_files(arguments: &AggregateArguments, plan: &Plan) -> Result<Vec<PathBuf>> {
+    if !arguments.clients.is_empty() {
+        return Ok(arguments.clients.clone());
+    }
+    let folder: &Path = &arguments.target;
+    let n = plan.phylo.clients.len();
+    let newest = |k: usize| {
+        let round = newest_round(folder, |round| client_file(k, round))?;
+        Some(folder.join(client_file(k, round)))
+    };
+    let found: Vec<PathBuf> = (0..n).filter_map(newest).collect();
+    let wanted = arguments.min_clients.unwrap_or(n).max(1);
+    if found.len() < wanted {
+        return Err(Error::input(
+            Place::file(folder),
+            format!("at least {wanted} trained clients"),
+            found.len().to_string(),
+            "train the others (`ep train`), or allow fewer with --min-clients",
+        ));
+    }
+    Ok(found)
+}

@@ -1,0 +1,72 @@
+//! `ep status` and `ep inspect`: what is there, without changing it.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use gfn_core::Result;
+use gfn_core::client::ClientModel;
+use gfn_core::server::ServerModel;
+
+use super::print;
+use crate::files::input_file;
+use crate::folder::{client_checkpoint, client_file, newest_round, server_file};
+use crate::plan::Plan;
+
+/// `ep status`
+#[derive(Debug, Args)]
+pub struct StatusArguments {
+    /// A run folder
+    target: PathBuf,
+}
+
+/// `ep inspect`
+#[derive(Debug, Args)]
+pub struct InspectArguments {
+    /// A client's or a server's file
+    file: PathBuf,
+}
+
+/// `ep status`
+pub fn status(arguments: &StatusArguments) -> Result<()> {
+    let plan = Plan::of(&arguments.target)?;
+    let target = &arguments.target;
+    let mut text = format!("plan {} with {} clients\n", plan.fingerprint(), plan.phylo.clients.len());
+    for (k, name) in plan.phylo.clients.iter().enumerate() {
+        let done = newest_round(target, |round| client_file(k, round));
+        let training = target.join(client_checkpoint(k, done.map_or(0, |round| round + 1))).exists();
+        let state = match (done, training) {
+            (_, true) => "in training, or interrupted".to_string(),
+            (None, false) => "not trained".to_string(),
+            (Some(0), false) => "trained".to_string(),
+            (Some(round), false) => format!("trained, {round} extra rounds"),
+        };
+        text += &format!("  client {k} ({name}): {state}\n");
+    }
+    text += &match newest_round(target, server_file) {
+        None => "  server: no aggregate\n".to_string(),
+        Some(round) => format!("  server: aggregate after {round} extra rounds\n"),
+    };
+    text += if target.join("report.json").exists() { "  report: written\n" } else { "  report: none\n" };
+    print(&text)
+}
+
+/// `ep inspect`
+pub fn inspect(arguments: &InspectArguments) -> Result<()> {
+    let reveals = "What it reveals: the policy is a function of the client's data. Differences of log-posterior between \
+                   objects can be read off it; it does not hide the data, and is not meant to.\n";
+    let text = match ClientModel::load(input_file(&arguments.file)?) {
+        Ok(client) => {
+            let numbers: usize = client.policy.tensors().iter().map(|t| t.values.len()).sum();
+            let meta = serde_json::to_string_pretty(&client.meta).expect("plain data");
+            format!("A client's file: {numbers} parameters.\n{meta}\n{reveals}")
+        }
+        Err(as_client) => match ServerModel::load(&arguments.file) {
+            Ok(server) => {
+                let meta = serde_json::to_string_pretty(&server.meta).expect("plain data");
+                format!("An aggregate: the policies of its clients and a residual.\n{meta}\n{reveals}")
+            }
+            Err(_) => return Err(as_client),
+        },
+    };
+    print(&text)
+}

@@ -1,0 +1,178 @@
+//! `ep train`: one client, in a run folder or at its own site.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use gfn_core::client::ClientModel;
+use gfn_core::domain::Domain;
+use gfn_core::{Environment, Error, Place, Result};
+use gfn_phylo::{Forest, TreeDomain};
+
+use super::print;
+use crate::budget::RunBudget;
+use crate::files::input_file;
+use crate::folder::{
+    client_checkpoint, client_data, client_file, client_lock, content_key, lock_file, newest_round,
+    proposals_file,
+};
+use crate::phylo::proposals::read_trees;
+use crate::plan::Plan;
+use crate::progress::Progress;
+use crate::stages::{Round, StageContext, train_client};
+
+/// `ep train`
+#[derive(Debug, Args)]
+pub struct TrainArguments {
+    /// A run folder (with --client), or a plan (with --data and --out)
+    target: PathBuf,
+    /// Number of the client in the run folder, from 0
+    #[arg(long, value_name = "K", conflicts_with_all = ["data", "out"], allow_negative_numbers = true)]
+    client: Option<usize>,
+    /// This site's own data, which stay here
+    #[arg(long, value_name = "FILE", requires = "out")]
+    data: Option<PathBuf>,
+    /// The file to send
+    #[arg(long, value_name = "FILE.SAFETENSORS", requires = "data")]
+    out: Option<PathBuf>,
+    /// Name of the site in its file; keep it in later rounds [default: that of the file]
+    #[arg(long, requires = "data")]
+    name: Option<String>,
+    /// The server's trees: go on with an extra round (the second message)
+    #[arg(long, value_name = "TREES.NWK", requires = "previous")]
+    proposals: Option<PathBuf>,
+    /// This site's file of the round before
+    #[arg(long, value_name = "FILE.SAFETENSORS", requires = "proposals")]
+    previous: Option<PathBuf>,
+    /// Training: time (60s, 5m, 1h) or steps (4000steps) [default: all of the plan's budget]
+    #[arg(long, value_name = "TIME|STEPS", allow_hyphen_values = true)]
+    budget: Option<RunBudget>,
+}
+
+/// Files of one training.
+struct Files {
+    name: String,
+    data: PathBuf,
+    out: PathBuf,
+    /// The client's file of the round before, and the server's trees.
+    round: Option<(PathBuf, PathBuf)>,
+    checkpoint: PathBuf,
+    lock: PathBuf,
+}
+
+/// `ep train`
+pub fn train(arguments: &TrainArguments) -> Result<()> {
+    let plan = Plan::of(&arguments.target)?;
+    let domain = plan.domain()?;
+    let files = match (&arguments.data, &arguments.out) {
+        (Some(data), Some(out)) => own_files(arguments, data, out)?,
+        _ => folder_files(arguments, &plan)?,
+    };
+    let data = domain.read_client(input_file(&files.data)?)?;
+    for warning in &data.warnings {
+        eprintln!("warning: {warning}");
+    }
+    let round = files.round.as_ref().map(|(previous, trees)| read_round(&plan, &domain, previous, trees));
+    let round = round.transpose()?;
+    let _lock = lock_file(&files.lock, &files.out)?;
+    let progress = Progress::new(false);
+    let context = StageContext {
+        plan: plan.fingerprint(),
+        seed: plan.seed,
+        budget: arguments.budget.unwrap_or(plan.budget).whole(),
+        checkpoint: Some(files.checkpoint.clone()),
+        progress: progress.stage(&files.name, files.out.with_extension("jsonl")),
+    };
+    let alone = plan.phylo.clients.len() == 1;
+    let model = train_client(&domain, &files.name, &data, alone, round, context)?;
+    model.save(&files.out)?;
+    for leftover in [&files.checkpoint, &files.lock] {
+        // The checkpoint may never have been written, and neither is in anybody's way.
+        let _ = std::fs::remove_file(leftover);
+    }
+    let spread = model.meta.residual_spread;
+    print(&format!(
+        "{}: {} steps; residual sd {:.3} own, {:.3} tempered, {:.3} uniform\n",
+        files.out.display(),
+        model.meta.steps,
+        spread.own,
+        spread.tempered,
+        spread.uniform
+    ))
+}
+
+/// The client's policy so far and the server's trees.
+fn read_round(plan: &Plan, domain: &TreeDomain, previous: &Path, trees: &Path) -> Result<Round<Forest>> {
+    let client = ClientModel::load(input_file(previous)?)?;
+    client.check_plan(previous, &plan.fingerprint(), &domain.environment().spec().fingerprint)?;
+    let proposals = read_trees(trees, domain)?;
+    Ok(Round { number: client.meta.round + 1, previous: client, proposals })
+}
+
+/// Files of a site that trains on its own.
+fn own_files(arguments: &TrainArguments, data: &Path, out: &Path) -> Result<Files> {
+    if out.exists() {
+        return Err(Error::input(
+            Place::file(out),
+            "a free name for the file to send",
+            "a file or folder",
+            "nothing is overwritten: if it is an older result, remove it, or choose another --out",
+        ));
+    }
+    let stem = out.file_stem().map(|s| s.to_string_lossy().into_owned());
+    let name = arguments.name.clone().or(stem).unwrap_or_else(|| "client".into());
+    let round = arguments.previous.clone().zip(arguments.proposals.clone());
+    // A checkpoint continues only the training that it belongs to: its name covers all that goes in.
+    let mut parts = vec![name.clone().into_bytes()];
+    for path in
+        [Some(data), arguments.previous.as_deref(), arguments.proposals.as_deref()].into_iter().flatten()
+    {
+        parts.push(std::fs::read(input_file(path)?).map_err(|e| Error::io(path, "read", &e))?);
+    }
+    let key = content_key(parts.iter().map(Vec::as_slice));
+    Ok(Files {
+        name,
+        data: data.to_path_buf(),
+        out: out.to_path_buf(),
+        round,
+        checkpoint: out.with_extension(format!("{key}.checkpoint")),
+        lock: out.with_extension("lock"),
+    })
+}
+
+/// Files of a client of a run folder: the first round that it has not been through.
+fn folder_files(arguments: &TrainArguments, plan: &Plan) -> Result<Files> {
+    let n = plan.phylo.clients.len();
+    let Some(k) = arguments.client.filter(|&k| k < n && arguments.target.is_dir()) else {
+        let client = arguments.client.map_or_else(|| "no --client".into(), |k| format!("--client {k}"));
+        return Err(Error::usage(
+            "--client",
+            format!("a run folder and a client from 0 to {}, or --data and --out", n - 1),
+            format!("{} and {client}", arguments.target.display()),
+            "say which client is to be trained",
+        ));
+    };
+    let folder = &arguments.target;
+    let done = newest_round(folder, |round| client_file(k, round));
+    let next = done.map_or(0, |round| round + 1);
+    let trees = folder.join(proposals_file(next.max(1)));
+    let round = match done {
+        None => None,
+        Some(done) if trees.exists() => Some((folder.join(client_file(k, done)), trees)),
+        Some(_) => {
+            return Err(Error::usage(
+                "--client",
+                "a client that is not trained yet, or trees from the server for another round",
+                format!("client {k} trained, and no {}", trees.display()),
+                "aggregate first; that writes the trees",
+            ));
+        }
+    };
+    Ok(Files {
+        name: plan.phylo.clients[k].clone(),
+        data: folder.join(client_data(k)),
+        out: folder.join(client_file(k, next)),
+        round,
+        checkpoint: folder.join(client_checkpoint(k, next)),
+        lock: folder.join(client_lock(k)),
+    })
+}

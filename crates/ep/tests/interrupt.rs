@@ -1,0 +1,204 @@
+//! Interrupted runs: by SIGINT, by SIGKILL, by a second process; the same command goes on to the same bytes.
+#![cfg(unix)]
+
+mod support;
+
+use std::path::Path;
+use std::process::{Child, Command};
+use std::time::Duration;
+
+use support::{Folder, Said, data_set, refuse, run, start, succeed, wait_for};
+
+fn arguments<'a>(alignment: &'a str, out: &'a str) -> Vec<&'a str> {
+    vec![
+        "phylo",
+        "run",
+        alignment,
+        "--out",
+        out,
+        "--clients",
+        "2",
+        "--budget",
+        "160steps",
+        "--samples",
+        "300",
+        "--threads",
+        "2",
+        "--exact",
+        "--seed",
+        "3",
+    ]
+}
+
+fn signal(child: &Child, name: &str) {
+    let done = Command::new("sh").args(["-c", &format!("kill -{name} {}", child.id())]).status().unwrap();
+    assert!(done.success());
+}
+
+/// Starts the run, waits for a file and a moment more, and sends a signal.
+fn interrupt(arguments: &[&str], file: &Path, more: Duration, name: &str) -> Said {
+    let mut child = start(arguments);
+    assert!(wait_for(&mut child, file), "ended before {}", file.display());
+    std::thread::sleep(more);
+    // It may have ended by itself in the meantime: that is not what is tested, and the signal then has no process.
+    if child.try_wait().unwrap().is_none() {
+        signal(&child, name);
+    }
+    Said::of(&child.wait_with_output().unwrap())
+}
+
+#[test]
+fn an_interrupted_run_goes_on_to_the_same_bytes() {
+    let folder = Folder::new();
+    let alignment = data_set("primates-7x100.fasta");
+    let (whole, broken) = (folder.name("whole"), folder.name("broken"));
+    succeed(&arguments(&alignment, &whole));
+
+    let again = arguments(&alignment, &broken);
+    let at_once = Duration::ZERO;
+    // In the first training: a clean stop, with the state of training kept.
+    let said = interrupt(&again, &folder.path("broken/clients/1/data.nex"), at_once, "INT");
+    assert_eq!(said.code, 75, "{}", said.err);
+    assert!(said.err.contains("run the same command again"), "{}", said.err);
+    assert!(!folder.path("broken/trees.csv").exists());
+    assert!(
+        folder.files("broken").iter().any(|f| f.ends_with("round-0.checkpoint")),
+        "{:?}",
+        folder.files("broken")
+    );
+    let status = succeed(&["status", &broken]);
+    assert!(status.out.contains("in training, or interrupted"), "{}", status.out);
+    // Killed a little later.
+    let said =
+        interrupt(&again, &folder.path("broken/clients/1/data.nex"), Duration::from_millis(150), "KILL");
+    assert_eq!(said.code, -1, "{}", said.err);
+    // After the first aggregation: in the extra round, or between stages.
+    let said = interrupt(&again, &folder.path("broken/server/round-0.safetensors"), at_once, "INT");
+    assert_eq!(said.code, 75, "{}", said.err);
+    // While files are being written, half of the clients done.
+    let said = interrupt(&again, &folder.path("broken/clients/0/round-1.safetensors"), at_once, "KILL");
+    assert!(said.code == -1 || said.code == 0, "{}", said.err);
+    // In the last stages.
+    let said = interrupt(&again, &folder.path("broken/server/round-1.safetensors"), at_once, "INT");
+    // 75 at work, 0 if it was done, -1 if the signal came before the process could listen (the file was there already).
+    assert!([75, 0, -1].contains(&said.code), "{}", said.err);
+
+    succeed(&again);
+    for name in ["trees.csv", "splits.csv", "exact.csv", "samples.trees", "consensus.nwk"] {
+        assert_eq!(folder.read(&format!("whole/{name}")), folder.read(&format!("broken/{name}")), "{name}");
+    }
+    // Each attempt counts, unless it was killed before it could say so.
+    assert!((5..=6).contains(&folder.json("broken/report.json")["processes"].as_u64().unwrap()));
+    let names = folder.files("broken");
+    assert!(!names.iter().any(|f| f.contains("partial") || f.ends_with("checkpoint")), "{names:?}");
+    assert_eq!(names, folder.files("whole"));
+}
+
+#[test]
+fn two_processes_never_work_in_one_folder() {
+    let folder = Folder::new();
+    let alignment = data_set("primates-7x100.fasta");
+    let out = folder.name("out");
+    let mut long = arguments(&alignment, &out);
+    long[8] = "1000000steps";
+    let mut child = start(&long);
+    assert!(wait_for(&mut child, &folder.path("out/clients/1/lock")));
+    refuse(&long, 75, &["out", "another `ep`", "wait for it"]);
+    refuse(&["train", &out, "--client", "1"], 75, &["another `ep`"]);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    // A lock dies with its process.
+    std::fs::remove_file(folder.path("out/clients/1/lock")).unwrap();
+    let said = interrupt(&long, &folder.path("out/clients/1/lock"), Duration::from_millis(100), "INT");
+    assert_eq!(said.code, 75);
+    assert!(!said.err.contains("another `ep`"), "{}", said.err);
+}
+
+#[test]
+fn damage_in_a_run_folder_is_noticed() {
+    let folder = Folder::new();
+    let alignment = folder.write(
+        "small.fasta",
+        ">a\nACGTACGTAC\n>b\nACGTACGAAC\n>c\nACCTTCGAAC\n>d\nACCTTCGTAC\n>e\nTCCTTCGTAC\n",
+    );
+    let out = folder.name("out");
+    let command = [
+        "phylo",
+        "run",
+        &alignment,
+        "--out",
+        &out,
+        "--clients",
+        "2",
+        "--budget",
+        "6steps",
+        "--samples",
+        "50",
+    ];
+    succeed(&command);
+    let results =
+        ["trees.csv", "samples.trees", "splits.csv"].map(|name| folder.read(&format!("out/{name}")));
+    let same = || {
+        for (name, text) in ["trees.csv", "samples.trees", "splits.csv"].iter().zip(&results) {
+            assert_eq!(folder.read(&format!("out/{name}")), *text, "{name}");
+        }
+    };
+
+    // A finished file that was changed or removed is made again, and said to be.
+    let file = folder.path("out/clients/0/round-0.safetensors");
+    let mut bytes = std::fs::read(&file).unwrap();
+    let end = bytes.len() - 3;
+    bytes[end] ^= 0x40;
+    std::fs::write(&file, bytes).unwrap();
+    std::fs::remove_file(folder.path("out/server/round-1.safetensors")).unwrap();
+    let said = succeed(&command);
+    assert!(said.err.contains("clients/0/round-0.safetensors was removed or changed"), "{}", said.err);
+    assert!(said.err.contains("server/round-1.safetensors was removed or changed"), "{}", said.err);
+    same();
+
+    // A damaged list of finished stages.
+    folder.write("out/manifest.json", "{ \"clients/0");
+    refuse(&command, 3, &["manifest.json", "remove the file"]);
+    std::fs::remove_file(folder.path("out/manifest.json")).unwrap();
+    succeed(&command);
+    same();
+
+    // A damaged state of training.
+    std::fs::remove_file(folder.path("out/clients/1/round-0.safetensors")).unwrap();
+    folder.write("out/clients/1/round-0.checkpoint", [7; 100]);
+    refuse(&command, 3, &["clients/1/round-0.checkpoint", "remove this file to start the stage again"]);
+    std::fs::remove_file(folder.path("out/clients/1/round-0.checkpoint")).unwrap();
+    succeed(&command);
+    same();
+
+    // Times are a convenience.
+    folder.write("out/times.json", "nonsense");
+    succeed(&command);
+    same();
+
+    // Another plan, other options, other data: refused, and everything stays.
+    let mut other = command;
+    other[6] = "3";
+    refuse(&other, 3, &["plan.toml", "another run", "--out"]);
+    let other_data = folder.write(
+        "other.fasta",
+        ">a\nACGTACGTAC\n>b\nACGTACGAAC\n>c\nACCTTCGAAC\n>d\nACCTTCGTAC\n>e\nTCCTTCGTAA\n",
+    );
+    let mut other = command;
+    other[2] = &other_data;
+    refuse(&other, 3, &["data.nex", "another run"]);
+    folder.write("out/plan.toml", "version = 1\nseed = \"x\"\n");
+    refuse(&command, 3, &["plan.toml", "line 2"]);
+    same();
+
+    // Files of somebody else are not overwritten.
+    std::fs::create_dir(folder.path("mine")).unwrap();
+    folder.write("mine/trees.csv", "my own\n");
+    let mine = folder.name("mine");
+    let mut other = command;
+    other[4] = &mine;
+    refuse(&other, 3, &["mine/trees.csv", "would be overwritten"]);
+    assert_eq!(folder.read("mine/trees.csv"), "my own\n");
+    assert_eq!(folder.files("mine"), ["trees.csv"]);
+    assert_eq!(run(&["status", &mine]).code, 3);
+}
