@@ -3,6 +3,7 @@
 mod shared;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
 
 use gfn_core::Environment;
 use gfn_core::domain::Domain;
@@ -128,22 +129,55 @@ fn description(tree: &Subtree) -> String {
     )
 }
 
-#[test]
-fn trees_have_equal_hashes_exactly_when_they_are_equal() {
-    for env in small() {
-        let (mut trees, mut hashes) = (HashMap::new(), HashMap::new());
-        let (mut clades, mut clade_hashes) = (HashMap::new(), HashMap::new());
-        for state in graph(&env).states() {
-            for tree in &state.trees {
-                let text = description(tree);
-                assert_eq!(*trees.entry(text.clone()).or_insert(tree.hash), tree.hash);
-                assert_eq!(*hashes.entry(tree.hash).or_insert(text.clone()), text);
-                let leaves: Vec<u32> = tree.leaves.iter().map(|&(leaf, _)| leaf).collect();
-                assert_eq!(*clades.entry(leaves.clone()).or_insert(tree.clade), tree.clade);
-                assert_eq!(*clade_hashes.entry(tree.clade).or_insert(leaves.clone()), leaves);
+/// All trees over these leaves with all bins, made without a look at any hash.
+fn all_trees(env: &MergeForest, leaves: &[usize]) -> Vec<Arc<Subtree>> {
+    if let [leaf] = leaves {
+        return vec![Arc::clone(env.leaf(*leaf))];
+    }
+    let n_bins = env.branches().n_bins().max(1) as u8;
+    let mut trees = Vec::new();
+    // The first leaf is on the left; the digits of `chosen` say which others are, at least one is not.
+    for chosen in 0..(1 << (leaves.len() - 1)) - 1 {
+        let is_left = |place: usize| place == 0 || chosen >> (place - 1) & 1 == 1;
+        let part = |left: bool| {
+            let places = (0..leaves.len()).filter(|&place| is_left(place) == left);
+            all_trees(env, &places.map(|place| leaves[place]).collect::<Vec<_>>())
+        };
+        let (lefts, rights) = (part(true), part(false));
+        for (left, right) in lefts.iter().flat_map(|left| rights.iter().map(move |right| (left, right))) {
+            for (a, b) in (0..n_bins).flat_map(|a| (0..n_bins).map(move |b| (a, b))) {
+                let tree = env.merge(left, right, (a, b));
+                assert_eq!(
+                    tree.hash,
+                    env.merge(right, left, (b, a)).hash,
+                    "left and right are a matter of order"
+                );
+                trees.push(tree);
             }
         }
-        assert_eq!(clades.len(), (1 << env.ingroup().len()) - 1, "every set of leaves was met");
+    }
+    trees
+}
+
+#[test]
+fn different_trees_have_different_hashes() {
+    for env in small() {
+        let m = env.ingroup().len();
+        let (mut trees, mut clades) = (HashMap::new(), HashMap::new());
+        for set in 1..1 << m {
+            let leaves: Vec<usize> = (0..m).filter(|leaf| set >> leaf & 1 == 1).collect();
+            for tree in all_trees(&env, &leaves) {
+                assert_eq!(*clades.entry(tree.clade).or_insert(set), set, "two sets of one clade hash");
+                if let Some(other) = trees.insert(tree.hash, description(&tree)) {
+                    panic!("{other} and {} have the same hash", description(&tree));
+                }
+            }
+        }
+        assert_eq!(clades.len(), (1 << m) - 1);
+        // Every tree of the state graph is one of them.
+        for tree in graph(&env).states().iter().flat_map(|state| &state.trees) {
+            assert_eq!(trees[&tree.hash], description(tree));
+        }
     }
 }
 
