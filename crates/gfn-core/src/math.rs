@@ -3,7 +3,7 @@
 /// `log Σ exp(x_i)` (natural log), accurate for any finite offsets; `-inf` for an empty or all `-inf` slice.
 pub fn log_sum_exp(values: &[f64]) -> f64 {
     let largest = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    if largest == f64::NEG_INFINITY || largest == f64::INFINITY || largest.is_nan() {
+    if !largest.is_finite() {
         return largest;
     }
     largest + values.iter().map(|v| (v - largest).exp()).sum::<f64>().ln()

@@ -6,6 +6,7 @@
 macro_rules! dispatch {
     ($(#[$attribute:meta])* fn $name:ident($($argument:ident: $type:ty),* $(,)?) $body:block) => {
         $(#[$attribute])*
+        #[allow(clippy::too_many_arguments)] // arrays that go in step
         pub(crate) fn $name($($argument: $type),*) {
             #[inline(always)]
             fn body($($argument: $type),*) $body
