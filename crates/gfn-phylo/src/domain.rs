@@ -184,18 +184,14 @@ fn parse_object(env: &MergeForest, name: &str) -> Result<Forest> {
         neighbours[a].push((b, length));
         neighbours[b].push((a, length));
     };
-    let root_children = newick.nodes[0].children.clone();
+    let root_pair = <[usize; 2]>::try_from(newick.nodes[0].children.as_slice()).ok();
+    if let Some([a, b]) = root_pair {
+        let lengths = newick.nodes[a].length.zip(newick.nodes[b].length);
+        edge(a, b, lengths.map(|(a, b)| a + b));
+    }
     for (index, node) in newick.nodes.iter().enumerate() {
-        match node.parent {
-            Some(0) if root_children.len() == 2 => {
-                if index == root_children[0] {
-                    let other = root_children[1];
-                    let sum = node.length.zip(newick.nodes[other].length).map(|(a, b)| a + b);
-                    edge(index, other, sum);
-                }
-            }
-            Some(parent) => edge(index, parent, node.length),
-            None => {}
+        if let Some(parent) = node.parent.filter(|&parent| parent != 0 || root_pair.is_none()) {
+            edge(index, parent, node.length);
         }
     }
     let taxa: FxHashMap<&str, usize> =
