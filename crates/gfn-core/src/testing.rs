@@ -113,6 +113,7 @@ impl<E: Environment> Checker<'_, E> {
         for &action in &actions {
             self.check_extras(state, action)?;
         }
+        self.check_lists(state, &actions)?;
         let (backward, weights) = self.backward(state);
         check_list("backward actions", state, &backward, spec.n_backward)?;
         if weights.len() != backward.len() {
@@ -173,6 +174,36 @@ impl<E: Environment> Checker<'_, E> {
         if keys.len() != self.env.n_action_keys() {
             let (found, expected) = (keys.len(), self.env.n_action_keys());
             return Err(format!("{found} keys instead of {expected} for action {action} in {state:?}"));
+        }
+        Ok(())
+    }
+
+    /// What is told about all legal actions at once must be what is told about each.
+    fn check_lists(&self, state: &E::State, actions: &[u32]) -> Check<()> {
+        let (mut all, mut each) = (Vec::new(), Vec::new());
+        self.env.action_keys_each(state, actions, &mut all);
+        actions.iter().for_each(|&action| self.env.action_keys(state, action, &mut each));
+        if all != each {
+            return Err(format!("action_keys_each differs from action_keys in {state:?}: {all:?}, {each:?}"));
+        }
+        let (mut all, mut each, mut ends, mut expected_ends) =
+            (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        self.env.pooled_outputs_each(state, actions, &mut all, &mut ends);
+        for &action in actions {
+            self.env.pooled_outputs(state, action, &mut each);
+            expected_ends.push(each.len());
+        }
+        if all != each || ends != expected_ends {
+            return Err(format!("pooled_outputs_each differs from pooled_outputs in {state:?}"));
+        }
+        let mut all = Vec::new();
+        self.env.log_backward_after_each(state, actions, &mut all);
+        let each: Vec<f64> = actions.iter().map(|&a| self.env.log_backward_after(state, a)).collect();
+        let close = |(a, b): (&f64, &f64)| (a - b).abs() <= 1e-9 * (1.0 + b.abs());
+        if all.len() != each.len() || !all.iter().zip(&each).all(close) {
+            return Err(format!(
+                "log_backward_after_each differs from log_backward_after in {state:?}: {all:?}, {each:?}"
+            ));
         }
         Ok(())
     }

@@ -35,6 +35,9 @@ enum Fault {
     Exhausted,
     NoPooled,
     PooledOutOfRange,
+    KeysOfAll,
+    PooledOfAll,
+    LogBackwardOfAll,
     Keys,
     NoSize,
 }
@@ -218,6 +221,31 @@ impl Environment for Broken {
         }
     }
 
+    fn action_keys_each(&self, state: &Marked, actions: &[u32], keys: &mut Vec<u64>) {
+        actions.iter().for_each(|&action| self.action_keys(state, action, keys));
+        if self.is(Fault::KeysOfAll) && actions.len() > 1 {
+            keys.reverse();
+        }
+    }
+
+    fn pooled_outputs_each(
+        &self,
+        state: &Marked,
+        actions: &[u32],
+        outputs: &mut Vec<u32>,
+        ends: &mut Vec<usize>,
+    ) {
+        for &action in actions {
+            self.pooled_outputs(state, action, outputs);
+            ends.push(if self.is(Fault::PooledOfAll) { 0 } else { outputs.len() });
+        }
+    }
+
+    fn log_backward_after_each(&self, state: &Marked, actions: &[u32], log_backward: &mut Vec<f64>) {
+        let off = if self.is(Fault::LogBackwardOfAll) { 1e-6 } else { 0.0 };
+        log_backward.extend(actions.iter().map(|&a| self.log_backward_after(state, a) + off));
+    }
+
     fn sample_object(&self, rng: &mut ChaCha8Rng) -> Option<Marked> {
         self.grid.sample_object(rng).map(|cell| self.mark(cell, 0))
     }
@@ -259,6 +287,9 @@ fn every_fault_is_caught_with_its_message() {
         (Fault::Exhausted, "not complete"),
         (Fault::NoPooled, "no pooled output for action 2"),
         (Fault::PooledOutOfRange, "pooled output 4"),
+        (Fault::KeysOfAll, "action_keys_each differs"),
+        (Fault::PooledOfAll, "pooled_outputs_each differs"),
+        (Fault::LogBackwardOfAll, "log_backward_after_each differs"),
         (Fault::Keys, "3 keys instead of 2"),
         (Fault::NoSize, "a size of 0"),
     ] {
