@@ -4,10 +4,10 @@
 mod support;
 
 use std::path::Path;
-use std::process::{Child, Command};
+use std::process::Command;
 use std::time::Duration;
 
-use support::{Folder, Said, data_set, refuse, run, start, succeed, wait_for};
+use support::{Folder, Running, Said, data_set, refuse, run, succeed};
 
 fn arguments<'a>(alignment: &'a str, out: &'a str) -> Vec<&'a str> {
     vec![
@@ -30,21 +30,21 @@ fn arguments<'a>(alignment: &'a str, out: &'a str) -> Vec<&'a str> {
     ]
 }
 
-fn signal(child: &Child, name: &str) {
-    let done = Command::new("sh").args(["-c", &format!("kill -{name} {}", child.id())]).status().unwrap();
+fn signal(process: u32, name: &str) {
+    let done = Command::new("sh").args(["-c", &format!("kill -{name} {process}")]).status().unwrap();
     assert!(done.success());
 }
 
 /// Starts the run, waits for a file and a moment more, and sends a signal.
 fn interrupt(arguments: &[&str], file: &Path, more: Duration, name: &str) -> Said {
-    let mut child = start(arguments);
-    assert!(wait_for(&mut child, file), "ended before {}", file.display());
+    let mut process = Running::start(arguments);
+    assert!(process.wait_for(file), "ended before {}", file.display());
     std::thread::sleep(more);
     // It may have ended by itself in the meantime: that is not what is tested, and the signal then has no process.
-    if child.try_wait().unwrap().is_none() {
-        signal(&child, name);
+    if let Some(id) = process.id() {
+        signal(id, name);
     }
-    Said::of(&child.wait_with_output().unwrap())
+    process.end()
 }
 
 #[test]
@@ -101,12 +101,11 @@ fn two_processes_never_work_in_one_folder() {
     let out = folder.name("out");
     let mut long = arguments(&alignment, &out);
     long[8] = "1000000steps";
-    let mut child = start(&long);
-    assert!(wait_for(&mut child, &folder.path("out/clients/1/lock")));
+    let mut process = Running::start(&long);
+    assert!(process.wait_for(&folder.path("out/clients/1/lock")));
     refuse(&long, 75, &["out", "another `ep`", "wait for it"]);
     refuse(&["train", &out, "--client", "1"], 75, &["another `ep`"]);
-    child.kill().unwrap();
-    child.wait().unwrap();
+    process.kill();
     // A lock dies with its process.
     std::fs::remove_file(folder.path("out/clients/1/lock")).unwrap();
     let said = interrupt(&long, &folder.path("out/clients/1/lock"), Duration::from_millis(100), "INT");

@@ -68,9 +68,10 @@ fn check_trees(folder: &Folder) {
             assert_eq!(text.parse::<Topology>().unwrap().to_string(), text);
         }
     }
-    for p in folder.csv("a/trees.csv").numbers("probability") {
+    let shares = ["a/trees.csv", "a/splits.csv"].map(|name| folder.csv(name).numbers("probability"));
+    for p in shares.concat() {
         let count = p * 500.0;
-        assert!((count - count.round()).abs() < 1e-9, "{p} is no share of 500 samples");
+        assert_eq!(p, count.round() / 500.0, "{p} is no share of 500 samples");
     }
     for name in ["a/splits.csv", "a/splits_reweighted.csv"] {
         let table = folder.csv(name);

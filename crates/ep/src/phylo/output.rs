@@ -26,6 +26,8 @@ pub struct TreeSamples {
 pub struct SampledTopology {
     /// The topology.
     pub topology: Topology,
+    /// Number of its samples, or the sum of their importance weights.
+    pub weight: f64,
     /// Share of the samples, or of their weights.
     pub probability: f64,
     /// log p(D | tree); the largest over branch lengths where these vary.
@@ -58,17 +60,17 @@ impl TreeSamples {
             let place = *index.entry(bare.to_string()).or_insert(fresh);
             if place == fresh {
                 let topology = Topology::from_newick_over(&bare, Arc::clone(taxa))?;
-                found.push(SampledTopology { topology, probability: 0.0, log_likelihood });
+                found.push(SampledTopology { topology, weight: 0.0, probability: 0.0, log_likelihood });
             }
-            found[place].probability += weight;
+            found[place].weight += weight;
             found[place].log_likelihood = match (found[place].log_likelihood, log_likelihood) {
                 (Some(a), Some(b)) => Some(a.max(b)),
                 (a, b) => a.or(b),
             };
         }
         // Dividing last keeps shares of samples exact: 107 of 500 is 0.214.
-        let total: f64 = found.iter().map(|t| t.probability).sum();
-        found.iter_mut().for_each(|t| t.probability /= total);
+        let total: f64 = found.iter().map(|t| t.weight).sum();
+        found.iter_mut().for_each(|t| t.probability = t.weight / total);
         let mut keyed: Vec<(String, SampledTopology)> =
             found.into_iter().map(|t| (t.topology.to_string(), t)).collect();
         keyed.sort_by(|a, b| b.1.probability.total_cmp(&a.1.probability).then_with(|| a.0.cmp(&b.0)));
@@ -76,9 +78,9 @@ impl TreeSamples {
     }
 }
 
-/// Probabilities of bipartitions, most probable first.
+/// Probabilities of bipartitions, most probable first. Counts add up exactly, so that half is half.
 pub fn splits(topologies: &[SampledTopology]) -> Result<Vec<(Bipartition, f64)>> {
-    split_frequencies(topologies.iter().map(|t| (&t.topology, t.probability)))
+    split_frequencies(topologies.iter().map(|t| (&t.topology, t.weight)))
 }
 
 /// Writes `trees.csv`: topology,probability,log_likelihood.
@@ -112,7 +114,7 @@ pub fn split_name(taxa: &[String], split: &Bipartition) -> String {
 
 /// Writes `consensus.nwk`: majority rule, supports as node labels.
 pub fn write_consensus(path: &Path, topologies: &[SampledTopology]) -> Result<String> {
-    let tree = majority_rule_consensus(topologies.iter().map(|t| (&t.topology, t.probability)))?.to_string();
+    let tree = majority_rule_consensus(topologies.iter().map(|t| (&t.topology, t.weight)))?.to_string();
     write_atomically(path, format!("{tree}\n").as_bytes())?;
     Ok(tree)
 }

@@ -58,22 +58,58 @@ pub fn refuse(arguments: &[&str], code: i32, words: &[&str]) -> Said {
     said
 }
 
-/// Starts it, with its messages kept.
-pub fn start(arguments: &[&str]) -> Child {
-    ep(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+/// A process at work; it does not outlive its test.
+pub struct Running(Option<Child>);
+
+impl Running {
+    /// Starts it, with its messages kept.
+    pub fn start(arguments: &[&str]) -> Running {
+        Running(Some(ep(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()))
+    }
+
+    fn child(&mut self) -> &mut Child {
+        self.0.as_mut().expect("not waited for yet")
+    }
+
+    /// Its number, while it lives.
+    pub fn id(&mut self) -> Option<u32> {
+        let child = self.child();
+        child.try_wait().unwrap().is_none().then(|| child.id())
+    }
+
+    /// Waits until a file is there while the process lives; whether it came.
+    pub fn wait_for(&mut self, path: &Path) -> bool {
+        let began = Instant::now();
+        while !path.exists() {
+            if self.id().is_none() {
+                return path.exists();
+            }
+            assert!(began.elapsed() < Duration::from_secs(120), "{} never came", path.display());
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        true
+    }
+
+    /// Kills it, with no chance to say anything.
+    pub fn kill(&mut self) {
+        self.child().kill().unwrap();
+        self.child().wait().unwrap();
+    }
+
+    /// Waits for its end.
+    pub fn end(mut self) -> Said {
+        Said::of(&self.0.take().expect("waited for once").wait_with_output().unwrap())
+    }
 }
 
-/// Waits until a file is there while the process lives; whether it came.
-pub fn wait_for(child: &mut Child, path: &Path) -> bool {
-    let began = Instant::now();
-    while !path.exists() {
-        if child.try_wait().unwrap().is_some() {
-            return path.exists();
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.0 {
+            // It may have ended by itself.
+            let _ = child.kill();
+            let _ = child.wait();
         }
-        assert!(began.elapsed() < Duration::from_secs(120), "{} never came", path.display());
-        std::thread::sleep(Duration::from_millis(2));
     }
-    true
 }
 
 /// A data set of the repository.
