@@ -9,6 +9,7 @@ pub mod environment;
 pub mod error;
 pub mod exact;
 pub mod grid;
+mod group;
 pub mod losses;
 pub mod math;
 pub mod metrics;

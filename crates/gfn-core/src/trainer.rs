@@ -7,19 +7,18 @@ use rand::RngExt;
 use rand::rngs::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-use crate::encoding::StateBatch;
 use crate::environment::Environment;
 use crate::error::{Error, ErrorKind, Place, Result};
+use crate::group::{Asked, Said, differentiate, sample_groups};
 use crate::losses::{Balance, BalanceLoss, LossGradient, LossInput, trajectory_residual};
 use crate::math::mean_and_deviation;
 use crate::observer::{Control, Observer, StepReport, Stopped};
 use crate::optimizer::{Adam, AdamSettings};
-use crate::policy::{LogProbabilities, TrainablePolicy};
+use crate::policy::TrainablePolicy;
 use crate::random::stream;
 use crate::replay::Replay;
 use crate::reward::Target;
-use crate::rollout::{Share, Source, Walk, sample_walks};
-use crate::score::Gathered;
+use crate::rollout::{Share, Source, Walk};
 use crate::simd::move_average;
 
 /// How long to train.
@@ -51,6 +50,9 @@ pub struct TrainSettings {
     pub huber: Option<f64>,
     /// Trajectories per step.
     pub batch_size: usize,
+    /// Groups the trajectories of a step are dealt to. Groups are worked on side by side where there are threads for it;
+    /// states that two groups share are evaluated twice. Results depend on this number, never on the threads.
+    pub groups: usize,
     /// When to stop.
     pub budget: Budget,
     /// Optimiser.
@@ -73,6 +75,7 @@ impl Default for TrainSettings {
             loss: Balance::Contrastive,
             huber: None,
             batch_size: 64,
+            groups: 1,
             budget: Budget::Steps(2000),
             optimizer: AdamSettings::default(),
             behaviour: vec![Share { share: 1.0, source: Source::on_policy(0.05) }],
@@ -93,6 +96,9 @@ impl TrainSettings {
         let fraction = |x: f64| x > 0.0 && x <= 1.0;
         if self.batch_size < 2 {
             return refuse("batch_size", "at least 2 trajectories per step", self.batch_size.to_string());
+        }
+        if self.groups == 0 || self.groups > self.batch_size {
+            return refuse("groups", "between 1 and batch_size", self.groups.to_string());
         }
         if let Budget::Seconds(s) = self.budget
             && !(s.is_finite() && s > 0.0)
@@ -273,54 +279,60 @@ impl<E: Environment> Trainer<E> {
         let start = Instant::now();
         let mut rng = stream(self.settings.seed, "training", self.step);
         let walks = self.plan_walks(&mut rng);
-        let env = Arc::clone(&self.env);
-        let batch = sample_walks(env.as_ref(), self.policy.as_policy(), walks, &mut rng);
-        let needs = self.policy.needs().union(self.target.needs());
-        let encoded = StateBatch::new(env.as_ref(), batch.distinct_states(), needs);
-        self.policy.prepare(&encoded);
-
-        let log_target = self.target.trajectories(env.as_ref(), &batch, &encoded);
-        for (b, &score) in log_target.iter().enumerate() {
-            self.replay.offer(score, batch.object(b));
-        }
+        let generators = (0..self.settings.groups)
+            .map(|group| stream(self.settings.seed, &format!("training group {group}"), self.step))
+            .collect();
+        let asked = Asked { flow: self.loss.needs_flow(), stop: self.loss.needs_state_rewards() };
+        let groups = sample_groups(
+            self.env.as_ref(),
+            self.policy.as_ref(),
+            self.target.as_ref(),
+            walks,
+            generators,
+            self.loss.needs_state_rewards(),
+        );
         let beta = self.inverse_temperature();
-        let scaled: Vec<f64> = log_target.iter().map(|l| beta * l).collect();
-        let state_log_reward: Vec<f64> = if self.loss.needs_state_rewards() {
-            self.target.states(env.as_ref(), &batch, &encoded).iter().map(|l| beta * l).collect()
-        } else {
-            Vec::new()
-        };
-
-        let (output, pull_back) = self.policy.record(&encoded);
-        let log_p = LogProbabilities::new(&encoded, &output);
-        let with_stop = self.loss.needs_state_rewards();
-        let gathered = Gathered::new(&batch, &encoded, &log_p, with_stop);
-        let flows: Vec<f64> = if self.loss.needs_flow() {
-            batch.distinct_of.iter().map(|&row| output.log_flow[row as usize]).collect()
-        } else {
-            Vec::new()
-        };
-        let input = LossInput {
-            offsets: &batch.offsets,
-            stop: env.spec().stop,
-            log_forward: &gathered.log_forward,
-            log_backward: &gathered.log_backward,
-            log_stop: &gathered.log_stop,
-            log_flow: &flows,
-            log_target: &scaled,
-            state_log_reward: &state_log_reward,
-            log_z: self.log_z,
-        };
-        let mut slopes = LossGradient::zeros(&input);
-        let loss = self.loss.evaluate(&input, &mut slopes);
-        let residuals: Vec<f64> =
-            (0..batch.len()).map(|b| trajectory_residual(&input, b)).filter(|r| r.is_finite()).collect();
-        if self.step == 0 && self.loss.needs_log_z() {
-            // Trajectory balance starts at the log Z that its first batch suggests, not at 0.
-            self.log_z = -mean_and_deviation(&residuals).0;
+        let mut offsets = vec![0];
+        let (mut log_target, mut state_log_reward) = (Vec::new(), Vec::new());
+        for group in &groups {
+            self.policy.prepare(&group.encoded);
+            for (b, &score) in group.log_target.iter().enumerate() {
+                self.replay.offer(score, group.batch.object(b));
+            }
+            let first = offsets[offsets.len() - 1];
+            offsets.extend(group.batch.offsets[1..].iter().map(|offset| first + offset));
+            log_target.extend(group.log_target.iter().map(|l| beta * l));
+            state_log_reward.extend(group.state_log_reward.iter().map(|l| beta * l));
         }
-        let gradient = gathered.pull_back(&batch, &encoded, &log_p, &slopes, &output);
-        let gradients = pull_back(&gradient);
+
+        let (mut loss, mut log_z_slope, mut residuals) = (0.0, 0.0, Vec::new());
+        let gradients = differentiate(self.policy.as_ref(), &groups, asked, |said| {
+            let said = Said::join(said);
+            let mut input = LossInput {
+                offsets: &offsets,
+                stop: self.env.spec().stop,
+                log_forward: &said.log_forward,
+                log_backward: &said.log_backward,
+                log_stop: &said.log_stop,
+                log_flow: &said.log_flow,
+                log_target: &log_target,
+                state_log_reward: &state_log_reward,
+                log_z: self.log_z,
+            };
+            residuals = (0..log_target.len())
+                .map(|b| trajectory_residual(&input, b))
+                .filter(|r| r.is_finite())
+                .collect();
+            if self.step == 0 && self.loss.needs_log_z() {
+                // Trajectory balance starts at the log Z that its first batch suggests, not at 0.
+                self.log_z = -mean_and_deviation(&residuals).0;
+                input.log_z = self.log_z;
+            }
+            let mut slopes = LossGradient::zeros(&input);
+            loss = self.loss.evaluate(&input, &mut slopes);
+            log_z_slope = slopes.log_z;
+            slopes.split(groups.iter().map(|group| group.batch.states.len()))
+        });
         if !loss.is_finite() || gradients.iter().flatten().any(|g| !g.is_finite()) {
             return Err(Error::new(
                 ErrorKind::Input,
@@ -336,7 +348,7 @@ impl<E: Environment> Trainer<E> {
             factor,
             self.policy.parameters_mut(),
             &gradients,
-            self.loss.needs_log_z().then_some((&mut self.log_z, slopes.log_z)),
+            self.loss.needs_log_z().then_some((&mut self.log_z, log_z_slope)),
         );
         self.policy.parameters_changed();
         self.update_average();

@@ -52,6 +52,7 @@ fn train<E: Environment, R: LogReward<E> + Copy + 'static>(
     let settings = TrainSettings {
         loss,
         batch_size: 64,
+        groups: if case.kind == PolicyKind::Tabular { 2 } else { 1 },
         budget: Budget::Steps(1500),
         optimizer: AdamSettings { rate: case.rate, clip_norm: Some(10.0), ..AdamSettings::default() },
         behaviour: vec![

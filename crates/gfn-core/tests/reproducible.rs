@@ -36,6 +36,7 @@ fn settings(loss: Balance, seed: u64) -> TrainSettings {
         loss,
         huber: Some(5.0),
         batch_size: 8,
+        groups: 3,
         budget: Budget::Steps(STEPS),
         optimizer: AdamSettings { rate: 0.02, warmup_steps: 5, ..AdamSettings::default() },
         behaviour: vec![

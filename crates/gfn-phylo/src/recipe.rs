@@ -62,6 +62,8 @@ pub fn recipe(stage: Stage, n_taxa: usize, with_bins: bool) -> Recipe {
             loss: Balance::Contrastive,
             huber: search.then_some(5.0),
             batch_size: 64,
+            // Clients share the threads among themselves; the server and a central client have them to themselves.
+            groups: if search && matches!(stage, Stage::Server | Stage::Centralised) { 2 } else { 1 },
             optimizer: AdamSettings { rate, ..AdamSettings::default() },
             behaviour,
             annealing: anneals.then_some(Annealing { start: 0.05, until }),

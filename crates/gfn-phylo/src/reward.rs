@@ -1,6 +1,6 @@
 //! log p(D | tree) + s · log p(tree): partial likelihoods shared between trees, totals remembered.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use gfn_core::reward::LogReward;
 use gfn_core::{Error, Place, Result};
@@ -156,27 +156,30 @@ impl TreeReward {
     /// log p(D | tree), natural log.
     pub fn log_likelihood(&self, object: &Forest) -> f64 {
         let Some(root) = object.root() else { return f64::NEG_INFINITY };
-        let mut cache = self.cache.lock().expect("no panic while the cache is held");
         let key = (root.hash, object.outgroup_bin);
-        if let Some(total) = cache.totals.get(key) {
+        if let Some(total) = self.cache().totals.get(key) {
             return total;
         }
-        let partial = self.partial(root, &mut cache);
+        let partial = self.partial(root);
         let transition = &self.transitions[object.outgroup_bin.unwrap_or(0) as usize];
         let total = self.likelihood.edge_log_likelihood(&partial, &self.outgroup, transition);
-        cache.totals.insert(key, total, 1);
+        self.cache().totals.insert(key, total, 1);
         total
     }
 
-    fn partial(&self, tree: &Subtree, cache: &mut Cache) -> Arc<Partial> {
+    /// Held for look-ups only: threads may compute the same partial twice, but do not wait for each other.
+    fn cache(&self) -> MutexGuard<'_, Cache> {
+        self.cache.lock().expect("no panic while the cache is held")
+    }
+
+    fn partial(&self, tree: &Subtree) -> Arc<Partial> {
         let Some(children) = &tree.children else {
             return Arc::clone(&self.leaves[tree.smallest_leaf as usize]);
         };
-        if let Some(partial) = cache.partials.get(tree.hash) {
+        if let Some(partial) = self.cache().partials.get(tree.hash) {
             return partial;
         }
-        let left = self.partial(&children.left, cache);
-        let right = self.partial(&children.right, cache);
+        let (left, right) = (self.partial(&children.left), self.partial(&children.right));
         let transition = |bin: u8| &self.transitions[bin as usize];
         let merged = Arc::new(self.likelihood.merge(
             &left,
@@ -184,7 +187,7 @@ impl TreeReward {
             &right,
             transition(children.bins.1),
         ));
-        cache.partials.insert(tree.hash, Arc::clone(&merged), merged.bytes() + 64);
+        self.cache().partials.insert(tree.hash, Arc::clone(&merged), merged.bytes() + 64);
         merged
     }
 }

@@ -69,6 +69,24 @@ impl LossGradient {
             log_z: 0.0,
         }
     }
+
+    /// The derivatives of consecutive parts with so many slots each; that of log Z is not divided and left out.
+    pub(crate) fn split(mut self, slots: impl DoubleEndedIterator<Item = usize>) -> Vec<LossGradient> {
+        // From the end, so that nothing is copied but what is cut off; the first part stays where it is.
+        let tail = |values: &mut Vec<f64>, n: usize| values.split_off(values.len().saturating_sub(n));
+        let mut parts: Vec<LossGradient> = slots
+            .rev()
+            .map(|n| LossGradient {
+                log_forward: tail(&mut self.log_forward, n),
+                log_backward: tail(&mut self.log_backward, n),
+                log_stop: tail(&mut self.log_stop, n),
+                log_flow: tail(&mut self.log_flow, n),
+                log_z: 0.0,
+            })
+            .collect();
+        parts.reverse();
+        parts
+    }
 }
 
 /// A loss over trajectories.
