@@ -40,14 +40,17 @@ pub enum FileState {
 }
 
 /// What a run writes first or last: where one of these is, and no plan, the folder holds something else.
-const OUR_NAMES: [&str; 9] = [
+const OUR_NAMES: [&str; 12] = [
     "clients",
     "server",
     "manifest.json",
+    "times.json",
     "report.json",
     "samples.trees",
     "trees.csv",
     "splits.csv",
+    "trees_reweighted.csv",
+    "splits_reweighted.csv",
     "consensus.nwk",
     "exact.csv",
 ];
@@ -104,6 +107,16 @@ impl RunFolder {
         Ok(true)
     }
 
+    /// Writes a client's sites, or checks that they are there already: nobody trains on other sites unawares.
+    pub fn deal(&self, k: usize, text: &str) -> Result<()> {
+        let path = self.path(&client_data(k));
+        match std::fs::read_to_string(&path) {
+            Ok(present) if present == text => Ok(()),
+            Ok(_) => Err(other_run(&path, "the same sites of the same alignment")),
+            Err(_) => write_atomically(&path, text.as_bytes()),
+        }
+    }
+
     /// A file in the folder.
     pub fn path(&self, name: &str) -> PathBuf {
         self.root.join(name)
@@ -127,12 +140,24 @@ impl RunFolder {
     }
 }
 
+/// The folder is another run's.
+pub fn other_run(path: &Path, expected: &str) -> Error {
+    Error::input(
+        Place::file(path),
+        expected,
+        "something else: the folder holds another run",
+        "choose another --out, or give the options (and the alignment) that run was started with to go on with it",
+    )
+}
+
 /// Locks a file against other processes until it is dropped; `work` is where the other one would be at work.
 pub fn lock_file(path: &Path, work: &Path) -> Result<File> {
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, "make", &e))?;
     }
-    let lock = File::create(path).map_err(|e| Error::io(path, "write", &e))?;
+    // Nothing is read from it or written to it; an existing file of this name keeps its content.
+    let lock = File::options().create(true).truncate(false).write(true).open(path);
+    let lock = lock.map_err(|e| Error::io(path, "write", &e))?;
     match lock.try_lock() {
         Ok(()) => Ok(lock),
         Err(TryLockError::WouldBlock) => Err(Error::new(

@@ -74,6 +74,16 @@ impl Plan {
                 "make the plan again with `ep plan`",
             ));
         }
+        let names = &plan.phylo.clients;
+        let twice = names.iter().enumerate().find(|(k, name)| names[..*k].contains(name));
+        if names.is_empty() || twice.is_some() {
+            return Err(Error::input(
+                Place::item("clients"),
+                "at least one client, each with a name of its own",
+                twice.map_or_else(|| "none".to_string(), |(_, name)| format!("{name} twice")),
+                "make the plan again with `ep plan`",
+            ));
+        }
         plan.phylo.branch_lengths.check()?;
         plan.domain()?;
         Ok(plan)

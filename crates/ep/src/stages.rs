@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use gfn_core::aggregate::{ClientEnsemble, ClientLogits};
+use gfn_core::aggregate::{ClientEnsemble, ClientLogits, PriorPower};
 use gfn_core::client::{ClientMeta, ClientModel, FORMAT};
 use gfn_core::domain::{ClientData, Domain, Stage};
 use gfn_core::environment::Environment;
@@ -25,7 +25,7 @@ use crate::progress::StageProgress;
 /// How often a stage in training writes its checkpoint.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(10);
 /// Trajectories per law for the residual spread in a client's file.
-const SPREAD_TRAJECTORIES: usize = 1000;
+const SPREAD_TRAJECTORIES: usize = 400;
 
 /// What a stage needs besides its data.
 pub struct StageContext {
@@ -130,9 +130,7 @@ pub fn aggregate<D: Domain>(
     }
     let weights = metas.iter().map(|(_, w)| *w);
     let logits = Arc::new(ClientLogits::new(policies.iter().cloned().zip(weights).collect())?);
-    // Each client holds the prior to the power of its share; the product must hold it once (method.md §2).
-    let held: f64 = metas.iter().map(|(meta, weight)| weight * meta.prior_share).sum();
-    let factor = PriorPower { prior: domain.log_prior(), power: 1.0 - held };
+    let factor = PriorPower::for_product(domain.log_prior(), &metas);
     let target = ClientEnsemble::new(Arc::clone(&logits), Some(Arc::new(factor)));
     let recipe = domain.recipe(Stage::Server);
     let seed = stage_seed(context.seed, &format!("server round {round}"));
@@ -222,7 +220,8 @@ fn start_again(path: &Path, error: &Error) -> Error {
     if error.kind() != ErrorKind::Input {
         return error.clone();
     }
-    let advice = "remove this file to start the stage again, or give the options that it was started with (--budget, --threads)";
+    let advice = "remove this file to start the stage again, or give the options that it was started with (--budget, \
+                  --threads)";
     Error::input(Place::file(path), error.expected(), error.found(), advice)
 }
 
@@ -246,19 +245,5 @@ pub struct Shared<E: Environment>(pub Arc<dyn LogReward<E>>);
 impl<E: Environment> LogReward<E> for Shared<E> {
     fn log_reward(&self, env: &E, object: &E::State) -> f64 {
         self.0.log_reward(env, object)
-    }
-}
-
-/// `power · log p(x)`.
-pub struct PriorPower<E: Environment> {
-    /// log p(x).
-    pub prior: Arc<dyn LogReward<E>>,
-    /// The exponent.
-    pub power: f64,
-}
-
-impl<E: Environment> LogReward<E> for PriorPower<E> {
-    fn log_reward(&self, env: &E, object: &E::State) -> f64 {
-        if self.power == 0.0 { 0.0 } else { self.power * self.prior.log_reward(env, object) }
     }
 }

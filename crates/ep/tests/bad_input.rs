@@ -102,7 +102,8 @@ fn options_that_make_no_sense() {
         (vec!["--budget", "-3s"], &["budget", "`-3s`"]),
         (vec!["--budget", "60"], &["budget", "`60`"]),
         (vec!["--budget", "1.5steps"], &["budget", "`1.5steps`"]),
-        (vec!["--samples", "0"], &["--samples", "at least 1"]),
+        (vec!["--samples", "0"], &["--samples", "1 to 10000000", "found 0"]),
+        (vec!["--samples", "9999999999999999999"], &["--samples", "1 to 10000000"]),
         (vec!["--samples", "-5"], &["'-5' for '--samples"]),
         (vec!["--threads", "0"], &["--threads", "found 0"]),
         (vec!["--threads", "100000"], &["--threads", "found 100000"]),
@@ -121,7 +122,7 @@ fn options_that_make_no_sense() {
     refuse(&["phylo", "run", &alignment], 2, &["--out"]);
     refuse(&["phylo", "run", "--out", &out], 2, &["ALIGNMENT"]);
     refuse(&["phylo", "walk"], 2, &["walk"]);
-    refuse(&["sample", &out, "-n", "0"], 2, &["-n", "at least 1"]);
+    refuse(&["sample", &out, "-n", "0"], 2, &["-n", "1 to 10000000"]);
     // Exact evaluation: nine taxa and no more.
     let twelve = data_set("primates.nex");
     let fresh = folder.name("fresh");
@@ -160,6 +161,14 @@ fn plans_that_cannot_be_used() {
     go("budget.toml", &changed("60s", "60"), &["line", "`60`"]);
     go("length.toml", &changed("length = 0.1", "length = -0.1"), &["-0.1"]);
     go("nan.toml", &changed("length = 0.1", "length = nan"), &["NaN"]);
+    let listed = |to: &str| {
+        assert!(plan.contains("clients = ["), "{plan}");
+        let (before, rest) = plan.split_once("clients = [").unwrap();
+        let (_, after) = rest.split_once(']').unwrap();
+        format!("{before}{to}{after}").into_bytes()
+    };
+    go("nobody.toml", &listed("clients = []"), &["clients", "at least one client", "none"]);
+    go("twins.toml", &listed("clients = [\"a\", \"a\"]"), &["clients", "a twice"]);
     go("model.toml", &changed("JC69", "JC70"), &["JC70"]);
     let config = folder.name("good/plan.toml");
     let other = folder.write("other.fasta", FOUR.replace(">d", ">x"));

@@ -27,6 +27,14 @@ fn stages_in_a_folder_make_the_same_posterior_as_a_run() {
         &["plan.toml", "another plan"],
     );
 
+    // Nor are the clients' sites exchanged under their hands.
+    let sites = folder.read("stages/clients/0/data.nex");
+    let other =
+        folder.write("other.fasta", std::fs::read_to_string(&alignment).unwrap().replace("AAGC", "CCGC"));
+    let plan_other = ["plan", "phylo", &other, "--clients", "2", "--out", &out, "--seed", "9"];
+    refuse(&plan_other, 3, &["data.nex", "the same sites", "another run"]);
+    assert_eq!(folder.read("stages/clients/0/data.nex"), sites);
+
     let status = || succeed(&["status", &out]).out;
     assert_eq!(status().matches("not trained").count(), 2);
     refuse(&["aggregate", &out], 3, &["at least 2 trained clients", "found 0", "--min-clients"]);
@@ -89,6 +97,22 @@ fn stages_in_a_folder_make_the_same_posterior_as_a_run() {
     let said = succeed(&["inspect", &folder.name("stages/server/round-1.safetensors")]);
     assert!(said.out.contains("An aggregate") && said.out.contains("client-0"), "{}", said.out);
     refuse(&["inspect", &alignment], 3, &["safetensors"]);
+}
+
+#[test]
+fn a_run_takes_over_clients_that_were_trained_by_hand() {
+    let folder = Folder::new();
+    let alignment = data_set("primates-7x100.fasta");
+    let out = folder.name("out");
+    let options = ["--clients", "2", "--out", &out, "--budget", "40steps", "--rounds", "0"];
+    succeed(&[&["plan", "phylo", &alignment], &options[..]].concat());
+    succeed(&with(&["train", &out, "--client", "1"], &["--budget", "7steps"]));
+    let trained = std::fs::read(folder.path("out/clients/1/round-0.safetensors")).unwrap();
+    let said = succeed(&[&["phylo", "run", &alignment, "--samples", "50"], &options[..]].concat());
+    assert!(said.err.contains("clients/1/round-0.safetensors was trained by `ep train`"), "{}", said.err);
+    assert_eq!(std::fs::read(folder.path("out/clients/1/round-0.safetensors")).unwrap(), trained);
+    let report = folder.json("out/report.json");
+    assert_eq!((&report["clients"][0]["steps"], &report["clients"][1]["steps"]), (&40.into(), &7.into()));
 }
 
 /// Two genes over the same five taxa, at two sites.

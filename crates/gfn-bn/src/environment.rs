@@ -5,7 +5,7 @@ use gfn_core::{EnvSpec, Environment, Error, Heads, Result, StopRule};
 
 use crate::dag::{Dag, MAX_NODES, members};
 
-/// The environment of directed acyclic graphs over d named variables (method.md §5; Deleu et al. 2022, UAI).
+/// The environment of directed acyclic graphs over d named variables (docs/mathematics.md §5; Deleu et al. 2022, UAI).
 ///
 /// * Objects: all DAGs over the variables; node `i` is variable `names[i]`. Every state may stop
 ///   ([`StopRule::Always`]).

@@ -18,7 +18,7 @@ const MAX_CACHED: usize = 1 << 22;
 /// out (natural log). Local scores are cached per node and parent set.
 ///
 /// The product of the rewards of several sites is one again, see [`DagReward::product`]: the posterior of *one graph
-/// with separate parameters at every site*, which is not the posterior of the pooled data (method.md §5).
+/// with separate parameters at every site*, which is not the posterior of the pooled data (docs/mathematics.md §5).
 ///
 /// A clone shares the cache.
 #[derive(Clone)]

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use rayon::prelude::*;
 use rustc_hash::FxHashMap;
 
+use crate::client::ClientMeta;
 use crate::encoding::{Needs, StateBatch};
 use crate::environment::Environment;
 use crate::error::{Error, Place, Result};
@@ -121,7 +122,11 @@ impl ClientLogits {
         let evaluate = |(policy, weight): &(Arc<dyn Policy>, f64)| {
             (LogProbabilities::new(&part, &policy.forward(&part)), *weight)
         };
-        let parts: Vec<(LogProbabilities, f64)> = self.clients.par_iter().map(evaluate).collect();
+        // A thread of no pool does it alone: it was told how many threads there are by whoever started it.
+        let parts: Vec<(LogProbabilities, f64)> = match rayon::current_thread_index() {
+            Some(_) => self.clients.par_iter().map(evaluate).collect(),
+            None => self.clients.iter().map(evaluate).collect(),
+        };
         let add = |pick: fn(&LogProbabilities) -> &Vec<f64>| {
             let mut sum = vec![0.0; pick(&parts[0].0).len()];
             for (log_p, weight) in &parts {
@@ -147,13 +152,34 @@ impl BaseLogits for ClientLogits {
         Needs { log_backward_after: true, ..self.needs }
     }
 
-    /// Σ_n w_n log p_F^n(a|s) − (Σ_n w_n − 1) log p_B(s|s'): method.md, "the server's starting point".
+    /// Σ_n w_n log p_F^n(a|s) − (Σ_n w_n − 1) log p_B(s|s'): docs/mathematics.md, "the server's starting point".
     fn logits(&self, batch: &StateBatch) -> Vec<f64> {
         let mut logits = self.weighted(batch).forward;
         for (logit, log_backward) in logits.iter_mut().zip(&batch.log_backward_after) {
             *logit -= (self.total_weight - 1.0) * log_backward;
         }
         logits
+    }
+}
+
+/// `power · log p(x)`: the public factor g that leaves the prior in the product once.
+pub struct PriorPower<E: Environment> {
+    prior: Arc<dyn LogReward<E>>,
+    power: f64,
+}
+
+impl<E: Environment> PriorPower<E> {
+    /// Each client holds the prior to the power of its share, and counts w_n times; the product must hold the prior
+    /// once, so its power is 1 − Σ_n w_n share_n (docs/mathematics.md §2). Clients need not know of each other.
+    pub fn for_product(log_prior: Arc<dyn LogReward<E>>, clients: &[(ClientMeta, f64)]) -> Self {
+        let held: f64 = clients.iter().map(|(meta, weight)| weight * meta.prior_share).sum();
+        PriorPower { prior: log_prior, power: 1.0 - held }
+    }
+}
+
+impl<E: Environment> LogReward<E> for PriorPower<E> {
+    fn log_reward(&self, env: &E, object: &E::State) -> f64 {
+        if self.power == 0.0 { 0.0 } else { self.power * self.prior.log_reward(env, object) }
     }
 }
 
@@ -164,12 +190,12 @@ pub struct ClientEnsemble<E: Environment> {
 }
 
 impl<E: Environment> ClientEnsemble<E> {
-    /// `log_factor` is log g(x), the public factor that puts the prior right (method.md §2); `None` is g = 1.
+    /// `log_factor` is log g(x), the public factor that puts the prior right (docs/mathematics.md §2); `None` is g = 1.
     pub fn new(logits: Arc<ClientLogits>, log_factor: Option<Arc<dyn LogReward<E>>>) -> Self {
         ClientEnsemble { logits, log_factor }
     }
 
-    /// log g of every slot of the batch.
+    /// log g of an object.
     fn log_factor(&self, env: &E, object: &E::State) -> f64 {
         self.log_factor.as_ref().map_or(0.0, |g| g.log_reward(env, object))
     }

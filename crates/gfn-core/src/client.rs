@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use crate::environment::EnvSpec;
 use crate::error::{Error, Place, Result};
 use crate::policy::{PolicySpec, TrainablePolicy};
 use crate::score::ResidualSpread;
@@ -80,16 +81,17 @@ impl ClientModel {
         Ok(ClientModel { meta, policy })
     }
 
-    /// Refuses a file that belongs to another plan or environment.
-    pub fn check_plan(&self, path: &Path, plan: &str, environment: &str) -> Result<()> {
-        let found = &self.meta.policy.env.fingerprint;
+    /// Refuses a file that belongs to another plan or environment. The whole description of the environment counts, not
+    /// its fingerprint alone: sizes that disagree would be indexed out of bounds.
+    pub fn check_plan(&self, path: &Path, plan: &str, environment: &EnvSpec) -> Result<()> {
+        let found = &self.meta.policy.env;
         if self.meta.plan == plan && found == environment {
             return Ok(());
         }
         Err(Error::input(
             Place::file(path),
-            format!("a client of plan {plan} over environment {environment}"),
-            format!("a client of plan {} over environment {found}", self.meta.plan),
+            format!("a client of plan {plan} over environment {}", environment.fingerprint),
+            format!("a client of plan {} over environment {}", self.meta.plan, found.fingerprint),
             "aggregate clients of one plan only (same taxa, same settings)",
         ))
     }

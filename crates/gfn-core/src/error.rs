@@ -134,11 +134,15 @@ impl Error {
         Self::new(ErrorKind::Usage, Place::item(setting), expected, found, advice)
     }
 
-    /// A failed read or write. A missing file is bad input; everything else may pass when tried again.
+    /// A failed read or write, `action` being what was tried ("read", "make"). A path that is missing or of another kind
+    /// is bad input; everything else may pass when tried again.
     pub fn io(path: impl AsRef<Path>, action: &str, error: &std::io::Error) -> Self {
         let path = path.as_ref();
         let (kind, advice) = match error.kind() {
-            std::io::ErrorKind::NotFound => (ErrorKind::Input, "check the path"),
+            std::io::ErrorKind::NotFound
+            | std::io::ErrorKind::IsADirectory
+            | std::io::ErrorKind::NotADirectory
+            | std::io::ErrorKind::AlreadyExists => (ErrorKind::Input, "check the path"),
             std::io::ErrorKind::PermissionDenied => (ErrorKind::Transient, "check the permissions"),
             std::io::ErrorKind::StorageFull => {
                 (ErrorKind::Transient, "make room on the disk, then run the same command again")

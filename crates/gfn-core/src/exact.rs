@@ -185,7 +185,7 @@ impl<E: Environment> StateGraph<E> {
         EdgePolicy { forward, backward, stop }
     }
 
-    /// The probability of every object under the policy: P(s') = Σ_s P(s) p_F(s'|s) (method.md §4).
+    /// The probability of every object under the policy: P(s') = Σ_s P(s) p_F(s'|s) (docs/mathematics.md §4).
     pub fn distribution(&self, policy: &EdgePolicy) -> Vec<f64> {
         let mut reach = vec![0.0; self.states.len()];
         reach[0] = 1.0;
@@ -275,7 +275,7 @@ pub fn paper_bound(clients: &[(f64, f64, f64)]) -> f64 {
     clients.iter().map(|(weight, low, high)| weight * (high - low)).sum()
 }
 
-/// The sharp form J ≤ W tanh(W/4), attained by a two-point law (method.md §4).
+/// The sharp form J ≤ W tanh(W/4), attained by a two-point law (docs/mathematics.md §4).
 pub fn sharp_bound(w: f64) -> f64 {
     w * (w / 4.0).tanh()
 }

@@ -188,7 +188,7 @@ impl LogReward<Grid> for HypergridReward {
     }
 }
 
-/// The beacon reward (method.md §5): R(x) = (1 + 1.22 d)^(−β), d the Manhattan distance to the beacon.
+/// The beacon reward (docs/mathematics.md §5): R(x) = (1 + 1.22 d)^(−β), d the Manhattan distance to the beacon.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct BeaconReward {
     /// Where the reward is highest.

@@ -1,7 +1,7 @@
 //! The groups a step's trajectories are dealt to: each is sampled, encoded and differentiated by itself, side by side.
 
-use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Mutex, PoisonError};
 
 use rand::rngs::ChaCha8Rng;
 use rayon::prelude::*;
@@ -101,7 +101,8 @@ pub(crate) fn differentiate<E: Environment>(
         return pass(policy, group, asked, |said| loss(vec![said]).swap_remove(0));
     }
     let turns = (rayon::current_num_threads() < groups.len()).then(|| Mutex::new(()));
-    let turn = || turns.as_ref().map(|t| t.lock().expect("no panic while it is held"));
+    // Where another group panicked with its turn, the panic itself is what will be told.
+    let turn = || turns.as_ref().map(|t| t.lock().unwrap_or_else(PoisonError::into_inner));
     std::thread::scope(|scope| {
         let workers: Vec<_> = groups
             .iter()
@@ -122,12 +123,16 @@ pub(crate) fn differentiate<E: Environment>(
                 (said, slopes, worker)
             })
             .collect();
-        let said =
-            workers.iter().map(|(said, ..)| said.recv().expect("a group that did not panic")).collect();
-        for ((_, sender, _), slopes) in workers.iter().zip(loss(said)) {
-            sender.send(slopes).expect("a group that did not panic");
+        let said: Option<Vec<Said>> = workers.iter().map(|(said, ..)| said.recv().ok()).collect();
+        if let Some(said) = said {
+            for ((_, sender, _), slopes) in workers.iter().zip(loss(said)) {
+                // A group that is gone has panicked, which joining it tells.
+                let _ = sender.send(slopes);
+            }
         }
-        let gradients = workers.into_iter().map(|(.., worker)| worker.join().expect("no panic in a group"));
+        let workers: Vec<_> = workers.into_iter().map(|(.., worker)| worker).collect();
+        let gradients =
+            workers.into_iter().map(|w| w.join().unwrap_or_else(|p| std::panic::resume_unwind(p)));
         gradients.reduce(add).expect("at least one group")
     })
 }

@@ -1,7 +1,7 @@
 //! Distances between distributions, and what importance weights say about an estimate.
 //!
 //! Distributions are slices of probabilities over the same objects in the same order; log importance weights are
-//! log R(x) − S(τ) of independent draws (method.md §4), unnormalised. All logarithms are natural.
+//! log R(x) − S(τ) of independent draws (docs/mathematics.md §4), unnormalised. All logarithms are natural.
 
 use crate::math::{log_sum_exp, normalise_log_weights};
 
@@ -75,7 +75,7 @@ pub fn elbo(log_weights: &[f64]) -> f64 {
 /// Effective sample size (Σ w)² / Σ w² (Kong 1992), a count from 1 to the number of weights; 0 where all weights
 /// are 0 or there are none.
 ///
-/// Blind to objects that were never drawn (method.md §4).
+/// Blind to objects that were never drawn (docs/mathematics.md §4).
 pub fn effective_sample_size(log_weights: &[f64]) -> f64 {
     let total = log_sum_exp(log_weights);
     if total == f64::NEG_INFINITY {

@@ -11,7 +11,7 @@ use crate::math::log_softmax_in_place;
 use crate::policy::Policy;
 use crate::trajectory::{NO_ACTION, TrajectoryBatch};
 
-/// Where a share of the trajectories of a batch comes from (method.md §3).
+/// Where a share of the trajectories of a batch comes from (docs/mathematics.md §3).
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "from", deny_unknown_fields)]
 pub enum Source {

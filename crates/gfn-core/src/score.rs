@@ -143,7 +143,7 @@ pub fn residuals<E: Environment>(
 /// How far S(τ) − ℓ(τ) spreads under three laws of trajectories: standard deviations in natural-log units.
 ///
 /// A client's own L1 says little about the aggregate: the product may live in the client's tail. The spread under
-/// flatter laws is the better quality gate (method.md §4).
+/// flatter laws is the better quality gate (docs/mathematics.md §4).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct ResidualSpread {
     /// Under the policy itself.

@@ -17,8 +17,8 @@ use crate::policy::{NamedTensor, TensorMap};
 const DESCRIPTION: &str = "description";
 /// Field of the description with the hash of everything else in the file.
 const CHECKSUM: &str = "checksum";
-/// Larger files are refused before they are read.
-const MAX_FILE_BYTES: u64 = 1 << 30;
+/// Larger files are refused before they are read, and not written.
+const MAX_FILE_BYTES: u64 = 1 << 33;
 /// A longer header is refused before it is parsed: a million empty tensors cost a parser seconds and gigabytes.
 const MAX_HEADER_BYTES: u64 = 1 << 26;
 const MAX_TENSORS: usize = 10_000;
@@ -28,7 +28,7 @@ const MAX_TENSORS: usize = 10_000;
 /// A reader sees the old file or the whole new one; after a crash nothing half-written has the name.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, "make the folder", &e))?;
+    std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, "make", &e))?;
     let fail = |e: &std::io::Error| Error::io(path, "write", e);
     let mut builder = tempfile::Builder::new();
     builder.prefix(".partial-");
@@ -59,6 +59,15 @@ pub fn save(path: &Path, description: &impl Serialize, tensors: &[NamedTensor]) 
     }
     fields.insert(CHECKSUM.into(), checksum(&fields, &mut views).into());
     let metadata = HashMap::from([(DESCRIPTION.to_string(), Value::Object(fields).to_string())]);
+    let size: usize = bytes.iter().map(Vec::len).sum();
+    if size as u64 > MAX_FILE_BYTES - MAX_HEADER_BYTES {
+        return Err(Error::input(
+            Place::file(path),
+            format!("at most {MAX_FILE_BYTES} bytes"),
+            format!("{size}"),
+            "use fewer clients, or a smaller network",
+        ));
+    }
     let file = safetensors::serialize(views, Some(metadata))
         .map_err(|e| broken(path, "tensors that can be written", &e.to_string()))?;
     write_atomically(path, &file)

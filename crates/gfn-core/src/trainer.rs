@@ -7,7 +7,7 @@ use rand::RngExt;
 use rand::rngs::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-use crate::environment::Environment;
+use crate::environment::{Environment, StopRule};
 use crate::error::{Error, ErrorKind, Place, Result};
 use crate::group::{Asked, Said, differentiate, sample_groups};
 use crate::losses::{Balance, BalanceLoss, LossGradient, LossInput, trajectory_residual};
@@ -51,7 +51,8 @@ pub struct TrainSettings {
     /// Trajectories per step.
     pub batch_size: usize,
     /// Groups the trajectories of a step are dealt to. Groups are worked on side by side where there are threads for it;
-    /// states that two groups share are evaluated twice. Results depend on this number, never on the threads.
+    /// states that two groups share are evaluated twice. Results depend on this number, never on the threads. Leave it
+    /// at 1 where several trainers share a pool of threads: a step that waits there may be handed another one's work.
     pub groups: usize,
     /// When to stop.
     pub budget: Budget,
@@ -68,6 +69,9 @@ pub struct TrainSettings {
     /// Seed of everything random in training.
     pub seed: u64,
 }
+
+/// Each group has a thread.
+const MAX_GROUPS: usize = 64;
 
 impl Default for TrainSettings {
     fn default() -> Self {
@@ -97,8 +101,9 @@ impl TrainSettings {
         if self.batch_size < 2 {
             return refuse("batch_size", "at least 2 trajectories per step", self.batch_size.to_string());
         }
-        if self.groups == 0 || self.groups > self.batch_size {
-            return refuse("groups", "between 1 and batch_size", self.groups.to_string());
+        if self.groups == 0 || self.groups > self.batch_size.min(MAX_GROUPS) {
+            let expected = format!("between 1 and {MAX_GROUPS}, and at most batch_size");
+            return refuse("groups", &expected, self.groups.to_string());
         }
         if let Budget::Seconds(s) = self.budget
             && !(s.is_finite() && s > 0.0)
@@ -282,7 +287,7 @@ impl<E: Environment> Trainer<E> {
         let generators = (0..self.settings.groups)
             .map(|group| stream(self.settings.seed, &format!("training group {group}"), self.step))
             .collect();
-        let asked = Asked { flow: self.loss.needs_flow(), stop: self.loss.needs_state_rewards() };
+        let asked = Asked { flow: self.loss.needs_flow(), stop: self.env.spec().stop == StopRule::Always };
         let groups = sample_groups(
             self.env.as_ref(),
             self.policy.as_ref(),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use gfn_core::client::{ClientMeta, ClientModel, FORMAT};
 use gfn_core::encoding::StateBatch;
-use gfn_core::environment::Environment;
+use gfn_core::environment::{EnvSpec, Environment};
 use gfn_core::exact::StateGraph;
 use gfn_core::grid::Grid;
 use gfn_core::policy::{
@@ -392,13 +392,16 @@ fn files_of_other_plans_and_environments_are_refused() {
     let env = Choose::new(4, 3);
     client(&env, mlp(), "a").save(&path).unwrap();
     let loaded = ClientModel::load(&path).unwrap();
-    let own = &env.spec().fingerprint;
+    let own = env.spec();
     loaded.check_plan(&path, "plan-1", own).unwrap();
     let error = refused(loaded.check_plan(&path, "plan-2", own), &path, "another plan");
     assert!(error.contains("plan-1") && error.contains("plan-2"), "{error}");
-    let other = &Choose::new(5, 3).spec().fingerprint.clone();
-    let error = refused(loaded.check_plan(&path, "plan-1", other), &path, "another environment");
-    assert!(error.contains(own) && error.contains(other), "{error}");
+    let other = Choose::new(5, 3).spec().clone();
+    let error = refused(loaded.check_plan(&path, "plan-1", &other), &path, "another environment");
+    assert!(error.contains(&own.fingerprint) && error.contains(&other.fingerprint), "{error}");
+    // A forged fingerprint does not help: sizes count as well.
+    let forged = EnvSpec { fingerprint: own.fingerprint.clone(), ..other };
+    refused(loaded.check_plan(&path, "plan-1", &forged), &path, "other sizes");
 }
 
 fn names(folder: &Path) -> Vec<String> {

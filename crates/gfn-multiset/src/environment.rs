@@ -31,7 +31,7 @@ impl Multiset {
 /// Most binary features of a state: beyond, a network over them does not fit into memory.
 pub const MAX_FEATURES: usize = 1_000_000;
 
-/// The environment of multisets of `size` items out of `n_kinds` kinds, with repetition (method.md §5).
+/// The environment of multisets of `size` items out of `n_kinds` kinds, with repetition (docs/mathematics.md §5).
 ///
 /// * Objects: the C(n_kinds + size − 1, size) multisets with `size` items. States: those with at most `size` items.
 /// * Forward action `i`: add an item of kind `i`. A state with `size` items has none left ([`StopRule::Exhausted`]).

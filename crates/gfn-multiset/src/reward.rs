@@ -6,7 +6,7 @@ use gfn_core::{Error, Place, Result};
 
 use crate::environment::{Multiset, Multisets};
 
-/// log R(x) = Σ_i u_i · count_i(x): every item contributes the value of its kind (natural log; method.md §5).
+/// log R(x) = Σ_i u_i · count_i(x): every item contributes the value of its kind (natural log; docs/mathematics.md §5).
 ///
 /// The product of such rewards is one again, with the sum of the values: see [`AdditiveReward::product`].
 #[derive(Debug, Clone, PartialEq)]

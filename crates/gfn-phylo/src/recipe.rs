@@ -30,7 +30,7 @@ pub fn recipe(stage: Stage, n_taxa: usize, with_bins: bool) -> Recipe {
             vec![share(0.6, Source::scaled(0.25, 0.05)), share(0.2, own), share(0.2, Source::UniformObjects)]
         }
         Stage::ClientRound => {
-            vec![share(0.7, Source::Proposals), share(0.2, own), share(0.1, Source::scaled(0.25, 0.05))]
+            vec![share(0.85, Source::Proposals), share(0.1, own), share(0.05, Source::scaled(0.25, 0.05))]
         }
         Stage::Centralised if search => {
             vec![share(0.6, own), share(0.1, Source::scaled(0.5, 0.05)), share(0.3, Source::Replay)]

@@ -87,7 +87,7 @@ fn backward_policy_is_uniform_over_merge_orders() {
         for object in graph(&env).objects() {
             let mut orders = Vec::new();
             merge_orders(&env, object, 1.0, &mut orders);
-            // method.md §5: (n − 2)! / Π (internal nodes at or below each internal node).
+            // docs/mathematics.md §5: (n − 2)! / Π (internal nodes at or below each internal node).
             assert_eq!(orders.len(), factorial / product_of_internal_nodes(object.root().unwrap()));
             let uniform = 1.0 / orders.len() as f64;
             assert!(orders.iter().all(|p| (p - uniform).abs() < 1e-15), "{orders:?}");

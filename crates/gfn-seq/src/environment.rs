@@ -38,7 +38,7 @@ impl Sequence {
 /// Most binary features of a state: beyond, a network over them does not fit into memory.
 pub const MAX_FEATURES: usize = 1_000_000;
 
-/// The environment of sequences over V tokens, of length up to L or exactly L (method.md §5).
+/// The environment of sequences over V tokens, of length up to L or exactly L (docs/mathematics.md §5).
 ///
 /// * Objects: V^L sequences of exact length, or Σ_{l=0}^{L} V^l up to it; the empty sequence is one of these.
 /// * Forward action `v`: append token `v`, while there are fewer than L. Up to a length, every state may stop

@@ -74,8 +74,8 @@ impl LogReward<Sequences> for PositionWeights {
     }
 }
 
-/// log R(x) = Σ_i p(i) t(x_i): the reward of the paper's sequence experiment (method.md §5), where each position has a
-/// weight and each token a score.
+/// log R(x) = Σ_i p(i) t(x_i): the reward of the paper's sequence experiment (docs/mathematics.md §5), where each
+/// position has a weight and each token a score.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AdditiveReward {
     position_weights: Vec<f64>,

@@ -135,7 +135,7 @@ fn load_clients(
     let mut parts = Vec::new();
     for (path, weight) in files.iter().zip(weights) {
         let client = ClientModel::load(input_file(path)?)?;
-        client.check_plan(path, &plan.fingerprint(), &domain.environment().spec().fingerprint)?;
+        client.check_plan(path, &plan.fingerprint(), domain.environment().spec())?;
         if let Some((twin, _)) = clients.iter().find(|(c, _)| c.meta.client == client.meta.client) {
             return Err(Error::input(
                 Place::file(path),

@@ -9,6 +9,7 @@ use gfn_phylo::{BranchLengths, Likelihood, NewickTree, SitePatterns, Substitutio
 
 use super::plan::{PlanOptions, make_plan};
 use super::print;
+use super::sample::check_samples;
 use crate::files::{input_file, read_text};
 use crate::phylo::options::ModelOptions;
 use crate::phylo::run::RunSettings;
@@ -89,9 +90,7 @@ fn run_all(arguments: &RunArguments) -> Result<()> {
         let expected = format!("1 to {MAX_THREADS}");
         return Err(Error::usage("--threads", expected, threads.to_string(), "correct the option"));
     }
-    if arguments.samples == 0 {
-        return Err(Error::usage("--samples", "at least 1", "0", "correct the option"));
-    }
+    check_samples("--samples", arguments.samples)?;
     let (file, shards, plan) = make_plan(&arguments.plan, 1)?;
     if matches!(plan.phylo.branch_lengths, BranchLengths::Bins { .. }) && !arguments.quiet {
         eprintln!("Branch lengths (prior probability): {}", plan.phylo.branch_lengths);

@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
-use gfn_core::tensor_file::write_atomically;
 use gfn_core::{Error, ErrorKind, Place, Result};
 use gfn_phylo::alignment::{AlignmentFile, AlignmentSummary, check_for_trees, read_alignment, write_nexus};
 use gfn_phylo::partition::{Split, deal_sites, read_partition_file};
@@ -12,7 +11,7 @@ use gfn_phylo::{BranchLengths, SubstitutionModel};
 use super::print;
 use crate::budget::RunBudget;
 use crate::files::input_file;
-use crate::folder::{RunFolder, client_data};
+use crate::folder::RunFolder;
 use crate::phylo::options::{BranchOptions, ModelOptions};
 use crate::plan::{PLAN_VERSION, PhyloPlan, Plan};
 
@@ -80,8 +79,7 @@ pub fn plan(action: PlanAction) -> Result<()> {
     }
     if !no_data {
         for (k, sites) in shards.iter().enumerate() {
-            let text = write_nexus(&file.alignment.select_sites(sites));
-            write_atomically(&folder.path(&client_data(k)), text.as_bytes())?;
+            folder.deal(k, &write_nexus(&file.alignment.select_sites(sites)))?;
         }
     }
     let data = if no_data { "without data" } else { "with their data" };

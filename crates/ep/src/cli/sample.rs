@@ -31,11 +31,20 @@ pub struct SampleArguments {
     n: usize,
 }
 
+/// Most samples of one command: more do not fit into memory.
+const MAX_SAMPLES: usize = 10_000_000;
+
+/// Refuses numbers of samples that make no sense.
+pub fn check_samples(option: &str, n: usize) -> Result<()> {
+    if (1..=MAX_SAMPLES).contains(&n) {
+        return Ok(());
+    }
+    Err(Error::usage(option, format!("1 to {MAX_SAMPLES}"), n.to_string(), "correct the option"))
+}
+
 /// `ep sample`
 pub fn sample(arguments: &SampleArguments) -> Result<()> {
-    if arguments.n == 0 {
-        return Err(Error::usage("-n", "at least 1", "0", "correct the option"));
-    }
+    check_samples("-n", arguments.n)?;
     let folder = &arguments.target;
     let plan = Plan::of(folder)?;
     let domain = plan.domain()?;
@@ -45,8 +54,7 @@ pub fn sample(arguments: &SampleArguments) -> Result<()> {
     let _locked = RunFolder::open(folder)?;
     let path = folder.join(server_file(round));
     let server = ServerModel::load(&path)?;
-    let environment = &server.policy.spec().env.fingerprint;
-    if server.meta.plan != plan.fingerprint() || *environment != domain.environment().spec().fingerprint {
+    if server.meta.plan != plan.fingerprint() || server.policy.spec().env != *domain.environment().spec() {
         return Err(Error::input(
             Place::file(&path),
             format!("an aggregate of plan {}", plan.fingerprint()),

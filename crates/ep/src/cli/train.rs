@@ -38,10 +38,10 @@ pub struct TrainArguments {
     #[arg(long, requires = "data")]
     name: Option<String>,
     /// The server's trees: go on with an extra round (the second message)
-    #[arg(long, value_name = "TREES.NWK", requires = "previous")]
+    #[arg(long, value_name = "TREES.NWK", requires_all = ["previous", "data"])]
     proposals: Option<PathBuf>,
     /// This site's file of the round before
-    #[arg(long, value_name = "FILE.SAFETENSORS", requires = "proposals")]
+    #[arg(long, value_name = "FILE.SAFETENSORS", requires_all = ["proposals", "data"])]
     previous: Option<PathBuf>,
     /// Training: time (60s, 5m, 1h) or steps (4000steps) [default: all of the plan's budget]
     #[arg(long, value_name = "TIME|STEPS", allow_hyphen_values = true)]
@@ -56,6 +56,7 @@ struct Files {
     /// The client's file of the round before, and the server's trees.
     round: Option<(PathBuf, PathBuf)>,
     checkpoint: PathBuf,
+    log: PathBuf,
     lock: PathBuf,
 }
 
@@ -64,7 +65,7 @@ pub fn train(arguments: &TrainArguments) -> Result<()> {
     let plan = Plan::of(&arguments.target)?;
     let domain = plan.domain()?;
     let files = match (&arguments.data, &arguments.out) {
-        (Some(data), Some(out)) => own_files(arguments, data, out)?,
+        (Some(data), Some(out)) => own_files(arguments, &plan, data, out)?,
         _ => folder_files(arguments, &plan)?,
     };
     let data = domain.read_client(input_file(&files.data)?)?;
@@ -80,7 +81,7 @@ pub fn train(arguments: &TrainArguments) -> Result<()> {
         seed: plan.seed,
         budget: arguments.budget.unwrap_or(plan.budget).whole(),
         checkpoint: Some(files.checkpoint.clone()),
-        progress: progress.stage(&files.name, files.out.with_extension("jsonl")),
+        progress: progress.stage(&files.name, files.log.clone()),
     };
     let alone = plan.phylo.clients.len() == 1;
     let model = train_client(&domain, &files.name, &data, alone, round, context)?;
@@ -103,13 +104,13 @@ pub fn train(arguments: &TrainArguments) -> Result<()> {
 /// The client's policy so far and the server's trees.
 fn read_round(plan: &Plan, domain: &TreeDomain, previous: &Path, trees: &Path) -> Result<Round<Forest>> {
     let client = ClientModel::load(input_file(previous)?)?;
-    client.check_plan(previous, &plan.fingerprint(), &domain.environment().spec().fingerprint)?;
+    client.check_plan(previous, &plan.fingerprint(), domain.environment().spec())?;
     let proposals = read_trees(trees, domain)?;
     Ok(Round { number: client.meta.round + 1, previous: client, proposals })
 }
 
 /// Files of a site that trains on its own.
-fn own_files(arguments: &TrainArguments, data: &Path, out: &Path) -> Result<Files> {
+fn own_files(arguments: &TrainArguments, plan: &Plan, data: &Path, out: &Path) -> Result<Files> {
     if out.exists() {
         return Err(Error::input(
             Place::file(out),
@@ -119,10 +120,15 @@ fn own_files(arguments: &TrainArguments, data: &Path, out: &Path) -> Result<File
         ));
     }
     let stem = out.file_stem().map(|s| s.to_string_lossy().into_owned());
-    let name = arguments.name.clone().or(stem).unwrap_or_else(|| "client".into());
+    // A client keeps its name over the rounds: under two names its data would count twice.
+    let before = match &arguments.previous {
+        Some(previous) => Some(ClientModel::load(input_file(previous)?)?.meta.client),
+        None => None,
+    };
+    let name = arguments.name.clone().or(before).or(stem).unwrap_or_else(|| "client".into());
     let round = arguments.previous.clone().zip(arguments.proposals.clone());
     // A checkpoint continues only the training that it belongs to: its name covers all that goes in.
-    let mut parts = vec![name.clone().into_bytes()];
+    let mut parts = vec![name.clone().into_bytes(), plan.fingerprint().into_bytes()];
     for path in
         [Some(data), arguments.previous.as_deref(), arguments.proposals.as_deref()].into_iter().flatten()
     {
@@ -134,9 +140,18 @@ fn own_files(arguments: &TrainArguments, data: &Path, out: &Path) -> Result<File
         data: data.to_path_buf(),
         out: out.to_path_buf(),
         round,
-        checkpoint: out.with_extension(format!("{key}.checkpoint")),
-        lock: out.with_extension("lock"),
+        checkpoint: beside(out, &format!("{key}.checkpoint")),
+        log: beside(out, "jsonl"),
+        lock: beside(out, "lock"),
     })
+}
+
+/// A file beside the result: its whole name and another ending, so that nobody else's file has that name.
+fn beside(out: &Path, ending: &str) -> PathBuf {
+    let mut name = out.as_os_str().to_os_string();
+    name.push(".");
+    name.push(ending);
+    PathBuf::from(name)
 }
 
 /// Files of a client of a run folder: the first round that it has not been through.
@@ -173,6 +188,7 @@ fn folder_files(arguments: &TrainArguments, plan: &Plan) -> Result<Files> {
         out: folder.join(client_file(k, next)),
         round,
         checkpoint: folder.join(client_checkpoint(k, next)),
+        log: folder.join(format!("clients/{k}/log.jsonl")),
         lock: folder.join(client_lock(k)),
     })
 }

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use gfn_core::Result;
+use gfn_core::aggregate::PriorPower;
 use gfn_core::domain::Domain;
 use gfn_core::exact::{StateGraph, normalise, paper_bound, sharp_bound};
 use gfn_core::metrics::{jeffrey, l1};
@@ -14,7 +15,6 @@ use gfn_phylo::{Forest, MergeForest, TreeDomain};
 use serde::Serialize;
 
 use crate::phylo::output::quoted;
-use crate::stages::PriorPower;
 
 /// States that are enumerated at most.
 const MAX_STATES: usize = 2_000_000;
@@ -59,17 +59,18 @@ pub fn write_exact(
     let mut policies = Vec::new();
     let mut ranges = Vec::new();
     for (reward, (policy, weight)) in clients.iter().zip(server.weighted_clients()) {
-        let (_, client_target) = normalise(&graph.log_rewards(env, *reward));
+        let log_rewards = graph.log_rewards(env, *reward);
+        let (log_z, client_target) = normalise(&log_rewards);
         let edges = graph.edge_policy(env, policy.as_ref());
-        let log_target: Vec<f64> = client_target.iter().map(|p| p.ln()).collect();
+        // In logs: an object may be a thousand nats below the best, and its probability 0 in floating point.
+        let log_target: Vec<f64> = log_rewards.iter().map(|r| r - log_z).collect();
         let (low, high) = graph.score_range(&edges, &log_target);
         ranges.push((weight, low, high));
         learned_clients.push(graph.distribution(&edges));
         targets.push(client_target);
         policies.push((edges, weight));
     }
-    let held: f64 = server.meta.clients.iter().map(|(meta, weight)| weight * meta.prior_share).sum();
-    let factor = PriorPower { prior: domain.log_prior(), power: 1.0 - held };
+    let factor = PriorPower::for_product(domain.log_prior(), &server.meta.clients);
     let log_factor = graph.log_rewards(env, &factor);
     let references: Vec<_> = policies.iter().map(|(edges, weight)| (edges, *weight)).collect();
     let aggregate = graph.aggregate(&references, &log_factor);

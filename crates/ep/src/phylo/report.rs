@@ -127,7 +127,7 @@ pub fn assemble(
             ));
         }
         // Where all weights are nearly equal there is no tail to speak of, and k is an estimate of nothing.
-        if w.pareto_k > 0.7 && w.effective_sample_fraction < 0.9 {
+        if w.pareto_k.is_finite() && w.pareto_k > 0.7 && w.effective_sample_fraction < 0.9 {
             warnings.push(Warning::new(
                 format!(
                     "Pareto k of the importance weights is {:.2}: reweighted estimates are unreliable",

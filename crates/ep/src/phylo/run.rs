@@ -1,21 +1,20 @@
 //! `ep phylo run`: split, train clients, aggregate, extra rounds, sample, report; interrupted runs go on.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Mutex;
 
 use gfn_core::client::ClientModel;
 use gfn_core::domain::{ClientData, Domain};
 use gfn_core::server::ServerModel;
-use gfn_core::tensor_file::write_atomically;
 use gfn_core::trainer::Budget;
-use gfn_core::{Error, Place, Result, Warning};
+use gfn_core::{Environment, Error, Result, Warning};
 use gfn_phylo::alignment::{AlignmentFile, AlignmentSummary, write_nexus};
 use gfn_phylo::{Alignment, Forest, MergeForest, TreeDomain, TreeReward};
 use rayon::prelude::*;
 
 use crate::budget::StageBudgets;
 use crate::folder::{
-    FileState, RunFolder, client_checkpoint, client_data, client_file, client_lock, lock_file,
+    FileState, RunFolder, client_checkpoint, client_data, client_file, client_lock, lock_file, other_run,
     proposals_file, remove_partial_files, server_checkpoint, server_file,
 };
 use crate::phylo::proposals::{PROPOSALS, read_trees, write_trees};
@@ -78,13 +77,7 @@ pub fn run(
         return Err(other_run(&folder.path("plan.toml"), "the plan of this command"));
     }
     for (k, sites) in shards.iter().enumerate() {
-        let path = folder.path(&client_data(k));
-        let text = write_nexus(&file.alignment.select_sites(sites));
-        match std::fs::read_to_string(&path) {
-            Ok(present) if present == text => {}
-            Ok(_) => return Err(other_run(&path, "the same sites of the same alignment")),
-            Err(_) => write_atomically(&path, text.as_bytes())?,
-        }
+        folder.deal(k, &write_nexus(&file.alignment.select_sites(sites)))?;
     }
     let mut times = Times::load(&settings.out.join(TIMES));
     times.processes += 1;
@@ -104,22 +97,17 @@ pub fn run(
     pool.install(|| run.all_stages(file, shards.len()))
 }
 
-fn other_run(path: &Path, expected: &str) -> Error {
-    Error::input(
-        Place::file(path),
-        expected,
-        "something else: the folder holds another run",
-        "choose another --out, or give the options (and the alignment) that run was started with to go on with it",
-    )
-}
-
 impl Run<'_> {
     fn all_stages(&self, file: &AlignmentFile, n_clients: usize) -> Result<RunReport> {
         let command = Clock::start();
-        let data = (0..n_clients)
-            .map(|k| self.domain.read_client(&self.path(&client_data(k))))
-            .collect::<Result<Vec<ClientData<MergeForest>>>>()?;
-        let server = self.train(&data)?;
+        let mut warnings: Vec<Warning> = file.warnings.clone();
+        warnings.extend(AlignmentSummary::new(&file.alignment).warnings);
+        for (k, name) in self.plan.phylo.clients.iter().enumerate() {
+            let own = self.client_data(k)?.warnings;
+            let own = own.iter().filter(|w| !file.warnings.contains(w));
+            warnings.extend(own.map(|w| Warning::new(format!("{name}: {}", w.message), w.advice.clone())));
+        }
+        let server = self.train(n_clients)?;
         let clock = Clock::start();
         let evidence = self.sample(&file.alignment, &server)?;
         self.note_time(|times| times.replace("samples", &clock))?;
@@ -127,19 +115,12 @@ impl Run<'_> {
         let exact = if self.settings.exact {
             stop_if_interrupted("enumerating all trees")?;
             self.progress.say("Enumerating all trees.");
-            let exact = self.exact(&file.alignment, &data, &server)?;
+            let exact = self.exact(&file.alignment, n_clients, &server)?;
             self.note_time(|times| times.replace("exact", &clock))?;
             Some(exact)
         } else {
             None
         };
-        let mut warnings: Vec<Warning> = file.warnings.clone();
-        warnings.extend(AlignmentSummary::new(&file.alignment).warnings);
-        for (k, data) in data.iter().enumerate() {
-            let own = data.warnings.iter().filter(|w| !file.warnings.contains(w));
-            let name = &self.plan.phylo.clients[k];
-            warnings.extend(own.map(|w| Warning::new(format!("{name}: {}", w.message), w.advice.clone())));
-        }
         let times = self.times.lock().expect("no panic while held").clone();
         let seconds = command.seconds();
         let report =
@@ -149,13 +130,12 @@ impl Run<'_> {
     }
 
     /// Trains clients and server, with extra rounds; finished stages are read, not repeated.
-    fn train(&self, data: &[ClientData<MergeForest>]) -> Result<ServerModel> {
-        let n = data.len();
+    fn train(&self, n: usize) -> Result<ServerModel> {
         let rounds = if n == 1 { 0 } else { self.plan.rounds };
         for round in 0..=rounds {
             self.timed(&format!("clients, round {round}"), || {
                 let proposals = if round == 0 { Vec::new() } else { self.proposals(round)? };
-                let work = |k: usize| self.client(k, round, &data[k], &proposals);
+                let work = |k: usize| self.client(k, round, &proposals);
                 (0..n).into_par_iter().with_max_len(1).map(work).collect::<Result<Vec<()>>>().map(drop)
             })?;
             self.timed(&format!("server, round {round}"), || self.server(n, round))?;
@@ -163,17 +143,17 @@ impl Run<'_> {
         ServerModel::load(&self.path(&server_file(rounds)))
     }
 
-    fn client(
-        &self,
-        k: usize,
-        round: u32,
-        data: &ClientData<MergeForest>,
-        proposals: &[Forest],
-    ) -> Result<()> {
+    /// A client's data, read where they are needed: the likelihoods that a reward remembers take up memory.
+    fn client_data(&self, k: usize) -> Result<ClientData<MergeForest>> {
+        self.domain.read_client(&self.path(&client_data(k)))
+    }
+
+    fn client(&self, k: usize, round: u32, proposals: &[Forest]) -> Result<()> {
         let name = client_file(k, round);
-        if self.is_finished(&name) {
+        if self.is_finished(&name) || self.is_adopted(k, round)? {
             return Ok(());
         }
+        let data = self.client_data(k)?;
         let folder = self.path(&format!("clients/{k}"));
         let _lock = lock_file(&self.path(&client_lock(k)), &folder)?;
         remove_partial_files(&folder);
@@ -191,7 +171,7 @@ impl Run<'_> {
             self.context(&label, budget, &client_checkpoint(k, number), &format!("clients/{k}/log.jsonl"));
         let centralised = self.plan.phylo.clients.len() == 1;
         let model =
-            train_client(&self.domain, &self.plan.phylo.clients[k], data, centralised, round, context)?;
+            train_client(&self.domain, &self.plan.phylo.clients[k], &data, centralised, round, context)?;
         model.save(&self.path(&name))?;
         self.finish(&name, &client_checkpoint(k, number), model.meta.seconds, model.meta.steps)
     }
@@ -240,10 +220,11 @@ impl Run<'_> {
     fn exact(
         &self,
         alignment: &Alignment,
-        data: &[ClientData<MergeForest>],
+        n_clients: usize,
         server: &ServerModel,
     ) -> Result<crate::phylo::exact::ExactReport> {
         let full: TreeReward = self.domain.reward(alignment, 1.0)?;
+        let data = (0..n_clients).map(|k| self.client_data(k)).collect::<Result<Vec<_>>>()?;
         let clients: Vec<_> = data.iter().map(|d| d.reward.as_ref()).collect();
         crate::phylo::exact::write_exact(&self.path("exact.csv"), &self.domain, &full, &clients, server)
     }
@@ -269,6 +250,20 @@ impl Run<'_> {
                 .say(&format!("{name} was removed or changed since it was complete: it is made again."));
         }
         state == FileState::Finished
+    }
+
+    /// A client that `ep train` trained here has a file and no receipt: it is taken as it is, not trained again.
+    fn is_adopted(&self, k: usize, round: u32) -> Result<bool> {
+        let (name, path) = (client_file(k, round), self.path(&client_file(k, round)));
+        let state = self.folder.lock().expect("no panic while held").state(&name);
+        if state != FileState::Missing || !path.exists() {
+            return Ok(false);
+        }
+        let model = ClientModel::load(&path)?;
+        model.check_plan(&path, &self.plan.fingerprint(), self.domain.environment().spec())?;
+        self.progress.say(&format!("{name} was trained by `ep train`: it is used as it is."));
+        self.finish(&name, "", model.meta.seconds, model.meta.steps)?;
+        Ok(true)
     }
 
     /// The file is complete: notes it, and drops the checkpoint that led there.

@@ -41,7 +41,8 @@ pub struct WeightReport {
     pub effective_sample_size: f64,
     /// The same per sample, 0 to 1.
     pub effective_sample_fraction: f64,
-    /// Pareto k̂ of the weights; above 0.7 reweighted estimates are unreliable.
+    /// Pareto k̂ of the weights; above 0.7 reweighted estimates are unreliable. Not finite (null in JSON) where there
+    /// are too few samples to fit it.
     pub pareto_k: f64,
     /// Standard deviation of log R − S under the policy itself.
     pub residual_deviation: f64,

@@ -28,7 +28,7 @@ pub enum PriorMean {
     Given(Vec<f64>),
 }
 
-/// Hyperparameters of the BGe score (method.md §5).
+/// Hyperparameters of the BGe score (docs/mathematics.md §5).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct BgeSettings {

@@ -7,8 +7,8 @@
 use std::sync::Arc;
 
 use dfdx::prelude::{
-    Backward, Cpu, Gradients, HasShape, NoneTape, OwnedTape, PutTape, SplitTape, SumTo, Tape, Tensor,
-    TensorFromVec, Trace,
+    Backward, Cpu, Gradients, HasShape, NoneTape, OwnedTape, PutTape, SplitTape, Tape, Tensor, TensorFromVec,
+    Trace,
 };
 use rand::rngs::ChaCha8Rng;
 use rand_distr::{Distribution, Normal};
@@ -95,11 +95,9 @@ impl Network {
             let activation = (l + 1 < self.layers.len()).then_some(self.activation);
             output = linear(output, layer, activation, &mut tensors);
         }
-        let outputs = self.layers[self.layers.len() - 1].outputs;
         let values = output.values.to_vec();
         let pull_back = move |gradient: Vec<f32>| {
-            let weights = device.tensor_from_vec(gradient, (rows, outputs));
-            let mut gradients: Gradients<f32, Cpu> = (output.tensor * weights).sum().backward();
+            let mut gradients: Gradients<f32, Cpu> = seeded(output.tensor, gradient).backward();
             let mut take = |tensor: &Matrix<NoneTape>| {
                 std::mem::take(&mut **gradients.get_or_alloc_mut(tensor).expect("memory for a gradient"))
             };
@@ -195,6 +193,22 @@ fn activate(input: Node, activation: Activation) -> Node {
         Ok(())
     });
     Node { tensor: y.put_tape(tape), values: Arc::new(values) }
+}
+
+/// A scalar whose derivative with respect to `output` is `gradient`: where a tape is told what comes from above. Its
+/// value is never read.
+fn seeded(
+    output: Matrix<OwnedTape<f32, Cpu>>,
+    gradient: Vec<f32>,
+) -> Tensor<(), f32, Cpu, OwnedTape<f32, Cpu>> {
+    let (output, mut tape) = output.split_tape();
+    assert_eq!(gradient.len(), output.shape().0 * output.shape().1);
+    tape.add_backward_op(move |gradients: &mut Gradients<f32, Cpu>| {
+        **gradients.get_or_alloc_mut(&output)? = gradient;
+        Ok(())
+    });
+    let scalar: Tensor<(), f32, Cpu> = Cpu::default().tensor_from_vec(vec![0.0], ());
+    scalar.put_tape(tape)
 }
 
 /// The fused operation; its weights and bias are appended to `tensors`, by which their gradients are known.

@@ -14,7 +14,7 @@ pub trait BaseLogits: Send + Sync {
     fn logits(&self, batch: &StateBatch) -> Vec<f64>;
 }
 
-/// Base logits plus a trained residual (method.md, "the server's starting point").
+/// Base logits plus a trained residual (docs/mathematics.md, "the server's starting point").
 pub struct Residual {
     inner: Box<dyn TrainablePolicy>,
     base: Arc<dyn BaseLogits>,

@@ -86,7 +86,7 @@ impl Forest {
     }
 }
 
-/// The environment of merge forests (method.md §5).
+/// The environment of merge forests (docs/mathematics.md §5).
 ///
 /// An unrooted binary tree over n taxa is a rooted binary tree over the n − 1 others hung on one outgroup taxon, so
 /// every unrooted topology is reached, each as exactly one object. Undoing the root of a tree with probability
