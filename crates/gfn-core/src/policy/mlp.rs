@@ -9,7 +9,7 @@ use crate::simd::{add_to_rows, sum_rows};
 
 /// Features are binary and few are active, so the first layer is a sum of weight rows, not a matrix product.
 ///
-/// logit(a | s) = mean of the outputs named for a  (+ linear path)  (+ Σ table[key])  (+ log p_B(s | s'))
+/// `logit(a | s) = mean of the outputs named for a (+ linear path) (+ Σ table[key]) (+ log p_B(s | s'))`
 #[derive(Debug, Clone)]
 pub struct Mlp {
     spec: PolicySpec,
