@@ -2,7 +2,7 @@
 
 use clap::Parser;
 
-/// Training makes and drops many small trees: 1.2 to 1.4 times the steps per second of the system's allocator
+/// Training makes and drops many small trees: 1.2 to 1.5 times the steps per second of the system's allocator
 /// (docs/experiments.md).
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
