@@ -97,15 +97,25 @@
 //! }
 //! ```
 
+pub mod chain;
 mod dag;
-mod data;
+pub mod data;
+mod domain;
 mod environment;
+pub mod equivalence;
+pub mod exact;
+pub mod features;
+mod knowledge;
+mod prior;
+pub mod render;
 mod reward;
 mod score;
+pub mod simulate;
 
 pub use dag::{Dag, MAX_NODES, members};
-pub use data::Table;
+pub use data::{DiscreteTable, Table};
 pub use environment::DagEnvironment;
 pub use gfn_core as core;
+pub use knowledge::{Constraints, Knowledge};
 pub use reward::DagReward;
-pub use score::{Bge, BgeSettings, LocalScore, PriorMean};
+pub use score::{Bge, BgeSettings, LocalScore, PriorMean, spread, squeeze};

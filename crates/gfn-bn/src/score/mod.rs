@@ -17,8 +17,27 @@ pub trait LocalScore: Send + Sync {
     /// one of its parents.
     fn local_score(&self, node: usize, parents: u64) -> f64;
 
+    /// The local scores of `node` with all 2^(d−1) parent sets, by [`squeeze`]d parent set: for exact computation, where
+    /// scores can often be had together at less cost.
+    fn all_local_scores(&self, node: usize) -> Vec<f64> {
+        let sets = 0..1u64 << (self.n_nodes() - 1);
+        sets.map(|index| self.local_score(node, spread(index, node))).collect()
+    }
+
     /// log p(D | G), the sum of the local scores of a graph over d nodes (natural log).
     fn score(&self, dag: &Dag) -> f64 {
         dag.parent_sets().iter().enumerate().map(|(node, &parents)| self.local_score(node, parents)).sum()
     }
+}
+
+/// A set of nodes without `node` as a number below 2^(d−1): the bits above that of `node` move down by one.
+pub fn squeeze(set: u64, node: usize) -> u64 {
+    let below = (1u64 << node) - 1;
+    set & below | (set >> 1) & !below
+}
+
+/// The set that [`squeeze`] made this number of.
+pub fn spread(index: u64, node: usize) -> u64 {
+    let below = (1u64 << node) - 1;
+    index & below | (index & !below) << 1
 }

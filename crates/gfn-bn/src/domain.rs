@@ -1,0 +1,1 @@
+//! Network structures as a domain of the `ep` command.

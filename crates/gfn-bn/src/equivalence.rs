@@ -1,0 +1,1 @@
+//! Markov equivalence classes: the completed partially directed graph of a DAG.

@@ -1,0 +1,1 @@
+//! What a posterior over graphs is asked for: probabilities of edges, paths and Markov blankets.

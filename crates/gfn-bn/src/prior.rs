@@ -1,0 +1,1 @@
+//! Priors over graphs: uniform, fair by number of parents, edge by edge.
