@@ -1,17 +1,18 @@
-//! The environment of directed acyclic graphs: start without edges, add one at a time, stop anywhere.
+//! The environment of directed acyclic graphs: start from the required edges, add one at a time, stop anywhere.
 
 use gfn_core::environment::fingerprint;
 use gfn_core::{EnvSpec, Environment, Error, Heads, Result, StopRule};
 
 use crate::dag::{Dag, MAX_NODES, members};
+use crate::knowledge::{Constraints, Knowledge};
 
 /// The environment of directed acyclic graphs over d named variables (docs/mathematics.md §5; Deleu et al. 2022, UAI).
 ///
-/// * Objects: all DAGs over the variables; node `i` is variable `names[i]`. Every state may stop
-///   ([`StopRule::Always`]).
-/// * Forward action `u · d + v`: add the edge u → v, where it keeps the graph acyclic.
-/// * Backward action `u · d + v`: remove the edge u → v, each with the same probability. Backward walks remove the
-///   edges in a uniformly random order.
+/// * Objects: all DAGs over the variables that agree with what is known; node `i` is variable `names[i]`. Every state
+///   may stop ([`StopRule::Always`]).
+/// * Forward action `u · d + v`: add the edge u → v, where it keeps the graph acyclic and is allowed.
+/// * Backward action `u · d + v`: remove the edge u → v, each that is not required with the same probability. Backward
+///   walks remove the edges in a uniformly random order, down to the required ones.
 /// * Features, 3 d in each of d rows: of the row of node `v`, feature `u` says that u is a parent of v, `d + u` that u
 ///   is an ancestor of v, and `2 d + v` that this is the row of v (always active: variables are not exchangeable, and
 ///   a network that shares its weights over rows has to tell them apart).
@@ -19,17 +20,24 @@ use crate::dag::{Dag, MAX_NODES, members};
 /// * Action keys, 2 per action: node v with the parents that it gets, and node v with its parents and u, the move
 ///   itself. What a decomposable score gains by the edge is a function of the move.
 ///
-/// The fingerprint holds the names in order: two models meet only if their nodes are the same variables.
+/// The fingerprint holds the names in order and the constraints: two models meet only if their nodes are the same
+/// variables, and their graphs the same graphs.
 #[derive(Debug, Clone)]
 pub struct DagEnvironment {
     spec: EnvSpec,
     names: Vec<String>,
-    initial: Dag,
+    constraints: Constraints,
+    n_required: usize,
 }
 
 impl DagEnvironment {
-    /// The environment of DAGs over 1 to 64 variables with different names.
+    /// The environment of all DAGs over 1 to 64 variables with different names.
     pub fn new(names: Vec<String>) -> Result<Self> {
+        Self::with_knowledge(names, &Knowledge::default())
+    }
+
+    /// The environment of the DAGs that agree with what is known.
+    pub fn with_knowledge(names: Vec<String>, knowledge: &Knowledge) -> Result<Self> {
         let d = names.len();
         if !(1..=MAX_NODES).contains(&d) {
             return Err(Error::usage(
@@ -47,7 +55,11 @@ impl DagEnvironment {
                 "rename one of them",
             ));
         }
-        let mut parts = vec!["dags"];
+        let constraints = knowledge.resolve(&names)?;
+        // By what the knowledge means: the order in which it was written down, or edges that tiers forbid anyway, make
+        // no difference.
+        let meaning = constraints.to_string();
+        let mut parts = vec!["dags", meaning.as_str()];
         parts.extend(names.iter().map(String::as_str));
         let spec = EnvSpec {
             name: "dags".into(),
@@ -59,7 +71,7 @@ impl DagEnvironment {
             heads: Heads::Pairs,
             stop: StopRule::Always,
         };
-        Ok(DagEnvironment { spec, initial: Dag::empty(d)?, names })
+        Ok(DagEnvironment { spec, n_required: constraints.initial().n_edges(), constraints, names })
     }
 
     /// Number of nodes, d.
@@ -70,6 +82,16 @@ impl DagEnvironment {
     /// The variables, in the order of the nodes.
     pub fn names(&self) -> &[String] {
         &self.names
+    }
+
+    /// Which parent sets are allowed.
+    pub fn constraints(&self) -> &Constraints {
+        &self.constraints
+    }
+
+    /// log p_B of the removal of one edge of a graph with so many edges.
+    fn log_removal(&self, n_edges: usize) -> f64 {
+        -((n_edges - self.n_required) as f64).ln()
     }
 
     /// The edge (from, to) of an action, forward or backward.
@@ -92,23 +114,28 @@ impl Environment for DagEnvironment {
     }
 
     fn initial(&self) -> Dag {
-        self.initial.clone()
+        self.constraints.initial().clone()
     }
 
     fn forward_actions(&self, dag: &Dag, actions: &mut Vec<u32>) {
-        let all = u64::MAX >> (MAX_NODES - self.n_nodes());
-        for from in 0..self.n_nodes() {
-            let closes_no_cycle = all & !dag.ancestors(from) & !(1 << from);
-            let absent = members(closes_no_cycle).filter(|&to| dag.parents(to) >> from & 1 == 0);
-            actions.extend(absent.map(|to| self.action_of(from, to)));
+        let d = self.n_nodes();
+        let mut children = [0u64; MAX_NODES];
+        for to in 0..d {
+            let parents = dag.parents(to);
+            if (parents.count_ones() as usize) < self.constraints.max_parents() {
+                members(self.constraints.allowed(to) & !parents).for_each(|from| children[from] |= 1 << to);
+            }
+        }
+        for (from, allowed) in children[..d].iter().enumerate() {
+            let closes_no_cycle = allowed & !dag.ancestors(from);
+            actions.extend(members(closes_no_cycle).map(|to| self.action_of(from, to)));
         }
     }
 
     fn backward_actions(&self, dag: &Dag, actions: &mut Vec<u32>, weights: &mut Vec<f64>) {
-        for (from, to) in dag.edges() {
-            actions.push(self.action_of(from, to));
-            weights.push(1.0);
-        }
+        let removable = dag.edges().filter(|&(from, to)| self.constraints.required(to) >> from & 1 == 0);
+        actions.extend(removable.map(|(from, to)| self.action_of(from, to)));
+        weights.resize(actions.len(), 1.0);
     }
 
     fn step(&self, dag: &Dag, action: u32) -> (Dag, u32) {
@@ -135,13 +162,13 @@ impl Environment for DagEnvironment {
         }
     }
 
-    /// Known without taking the step: one of `n_edges + 1` edges is removed.
+    /// Known without taking the step: one of the edges that are not required is removed.
     fn log_backward_after(&self, dag: &Dag, _action: u32) -> f64 {
-        -((dag.n_edges() + 1) as f64).ln()
+        self.log_removal(dag.n_edges() + 1)
     }
 
     fn log_backward_after_each(&self, dag: &Dag, actions: &[u32], log_backward: &mut Vec<f64>) {
-        log_backward.extend(std::iter::repeat_n(-((dag.n_edges() + 1) as f64).ln(), actions.len()));
+        log_backward.extend(std::iter::repeat_n(self.log_removal(dag.n_edges() + 1), actions.len()));
     }
 
     fn n_action_keys(&self) -> usize {

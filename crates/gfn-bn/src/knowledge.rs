@@ -84,6 +84,17 @@ impl Constraints {
     }
 }
 
+/// Required and allowed parents of each node, and the most parents: equal texts mean equal sets of graphs, but for
+/// edges that no acyclic graph of the set can have.
+impl std::fmt::Display for Constraints {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for (required, allowed) in self.required.iter().zip(&self.allowed) {
+            write!(f, "{required:x}-{allowed:x} ")?;
+        }
+        write!(f, "{}", self.max_parents)
+    }
+}
+
 impl Knowledge {
     /// Whether nothing is known.
     pub fn is_empty(&self) -> bool {

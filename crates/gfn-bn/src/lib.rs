@@ -117,5 +117,6 @@ pub use data::{DiscreteTable, Table};
 pub use environment::DagEnvironment;
 pub use gfn_core as core;
 pub use knowledge::{Constraints, Knowledge};
+pub use prior::{DagPrior, EdgeProbability, GraphPrior};
 pub use reward::DagReward;
 pub use score::{Bge, BgeSettings, LocalScore, PriorMean, spread, squeeze};

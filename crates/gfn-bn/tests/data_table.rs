@@ -53,6 +53,6 @@ fn rewards_of_other_variables_are_refused() {
     let two = table("X0,X1\n1,2\n3,5\n");
     assert!(DagReward::bge(&env, &two, &BgeSettings::default()).is_err());
     let score = Arc::new(Bge::new(&two, &BgeSettings::default()).unwrap());
-    let text = DagReward::new(&env, score).err().unwrap().to_string();
+    let text = DagReward::new(&env, vec![score]).err().unwrap().to_string();
     assert!(text.contains("score: expected one over the 3 nodes of the environment, found one over 2"));
 }
