@@ -66,6 +66,17 @@ pub trait Domain: Send + Sync {
     /// The object of a name.
     fn parse_object(&self, name: &str) -> Result<<Self::Env as Environment>::State>;
 
+    /// What several objects are called in messages, such as "trees".
+    fn objects_word(&self) -> &'static str {
+        "objects"
+    }
+
+    /// How the names of files of a client's data end, such as "csv".
+    fn data_extension(&self) -> &'static str;
+
+    /// How the names of files of objects, one name a line, end, such as "txt".
+    fn objects_extension(&self) -> &'static str;
+
     /// How a stage is trained.
     fn recipe(&self, stage: Stage) -> Recipe;
 }

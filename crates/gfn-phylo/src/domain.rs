@@ -92,6 +92,18 @@ impl Domain for TreeDomain {
         parse_object(&self.env, name)
     }
 
+    fn objects_word(&self) -> &'static str {
+        "trees"
+    }
+
+    fn data_extension(&self) -> &'static str {
+        "nex"
+    }
+
+    fn objects_extension(&self) -> &'static str {
+        "nwk"
+    }
+
     fn recipe(&self, stage: Stage) -> Recipe {
         recipe(stage, self.env.taxa().len(), self.env.branches().n_bins() > 0)
     }
