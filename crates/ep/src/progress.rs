@@ -88,11 +88,12 @@ impl StageProgress {
         let elapsed = (report.seconds - first_seconds).max(1e-9);
         let rate = (report.step - first_step) as f64 / elapsed;
         let left = report.seconds * (1.0 - report.progress) / report.progress.max(1e-9);
+        // In pretraining there is no residual.
+        let residual = report.residual_deviation.map_or_else(|| format!("{:7}", "-"), |d| format!("{d:<7.3}"));
         let text = format!(
-            "{:>3.0} %  {rate:>6.0} steps/s  loss {:<9.3e}  residual sd {:<7.3}  {left:.0} s left",
+            "{:>3.0} %  {rate:>6.0} steps/s  loss {:<9.3e}  residual sd {residual}  {left:.0} s left",
             100.0 * report.progress,
             report.loss,
-            report.residual_deviation,
         );
         if let Some(bar) = &self.bar {
             bar.set_position((1000.0 * report.progress) as u64);

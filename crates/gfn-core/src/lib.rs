@@ -10,6 +10,7 @@ pub mod error;
 pub mod exact;
 pub mod grid;
 mod group;
+pub mod likelihood;
 pub mod losses;
 pub mod math;
 pub mod metrics;

@@ -13,8 +13,9 @@ pub struct StepReport {
     pub progress: f64,
     /// Loss of the batch.
     pub loss: f64,
-    /// Standard deviation of the residual S(τ) − β ℓ(τ) over the batch, where finite (β is below 1 while annealing).
-    pub residual_deviation: f64,
+    /// Standard deviation of the residual S(τ) − β ℓ(τ) over the batch, where finite (β is below 1 while annealing); none
+    /// in pretraining, which has no residuals.
+    pub residual_deviation: Option<f64>,
     /// Norm of the gradient before clipping.
     pub gradient_norm: f64,
 }

@@ -34,8 +34,10 @@ pub enum Source {
     UniformObjects,
     /// Backward from the best objects seen so far.
     Replay,
-    /// Backward from objects somebody else proposed: the server's samples, a Markov chain's.
+    /// Backward from objects somebody else proposed: the server's samples.
     Proposals,
+    /// Backward from objects that a Markov chain on the client's own data found.
+    Chain,
 }
 
 impl Source {

@@ -1,164 +1,29 @@
 //! The one training loop: clients, server, centralised runs and resumed runs are all this trainer.
 
+mod settings;
+
+pub use settings::{Annealing, Budget, TrainSettings};
+
 use std::sync::Arc;
 use std::time::Instant;
 
 use rand::RngExt;
 use rand::rngs::ChaCha8Rng;
-use serde::{Deserialize, Serialize};
 
 use crate::environment::{Environment, StopRule};
 use crate::error::{Error, ErrorKind, Place, Result};
 use crate::group::{Asked, Said, differentiate, sample_groups};
-use crate::losses::{Balance, BalanceLoss, LossGradient, LossInput, trajectory_residual};
+use crate::likelihood::{Pretraining, Transitions};
+use crate::losses::{BalanceLoss, LossGradient, LossInput, trajectory_residual};
 use crate::math::mean_and_deviation;
 use crate::observer::{Control, Observer, StepReport, Stopped};
-use crate::optimizer::{Adam, AdamSettings};
+use crate::optimizer::Adam;
 use crate::policy::TrainablePolicy;
 use crate::random::stream;
 use crate::replay::Replay;
 use crate::reward::Target;
-use crate::rollout::{Share, Source, Walk};
+use crate::rollout::{Source, Walk};
 use crate::simd::move_average;
-
-/// How long to train.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Budget {
-    /// A number of steps: the same seed gives the same bits.
-    Steps(u64),
-    /// Seconds of training time; schedules follow the clock, so results differ from run to run.
-    Seconds(f64),
-}
-
-/// Trains on β · ℓ with β rising geometrically from `start` to 1 over the first `until` of the budget.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Annealing {
-    /// β at the start, in (0, 1].
-    pub start: f64,
-    /// Fraction of the budget after which β = 1.
-    pub until: f64,
-}
-
-/// Everything that decides how a policy is trained. Checked by [`Trainer::new`].
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct TrainSettings {
-    /// The loss.
-    pub loss: Balance,
-    /// Huber threshold on residuals, natural-log units.
-    pub huber: Option<f64>,
-    /// Trajectories per step.
-    pub batch_size: usize,
-    /// Groups the trajectories of a step are dealt to. Groups are worked on side by side where there are threads for it;
-    /// states that two groups share are evaluated twice. Results depend on this number, never on the threads. Leave it
-    /// at 1 where several trainers share a pool of threads: a step that waits there may be handed another one's work.
-    pub groups: usize,
-    /// When to stop.
-    pub budget: Budget,
-    /// Optimiser.
-    pub optimizer: AdamSettings,
-    /// Where trajectories come from.
-    pub behaviour: Vec<Share>,
-    /// Tempering of the target.
-    pub annealing: Option<Annealing>,
-    /// Decay of the moving average of the parameters that is handed over instead of the last ones.
-    pub averaging: Option<f64>,
-    /// Objects kept for replay.
-    pub replay_capacity: usize,
-    /// Seed of everything random in training.
-    pub seed: u64,
-}
-
-/// Each group has a thread.
-const MAX_GROUPS: usize = 64;
-
-impl Default for TrainSettings {
-    fn default() -> Self {
-        TrainSettings {
-            loss: Balance::Contrastive,
-            huber: None,
-            batch_size: 64,
-            groups: 1,
-            budget: Budget::Steps(2000),
-            optimizer: AdamSettings::default(),
-            behaviour: vec![Share { share: 1.0, source: Source::on_policy(0.05) }],
-            annealing: None,
-            averaging: None,
-            replay_capacity: 500,
-            seed: 0,
-        }
-    }
-}
-
-impl TrainSettings {
-    /// Refuses settings that make no sense.
-    pub fn check(&self) -> Result<()> {
-        let refuse = |setting: &str, expected: &str, found: String| {
-            Err(Error::usage(setting, expected, found, "correct the setting"))
-        };
-        let fraction = |x: f64| x > 0.0 && x <= 1.0;
-        if self.batch_size < 2 {
-            return refuse("batch_size", "at least 2 trajectories per step", self.batch_size.to_string());
-        }
-        if self.groups == 0 || self.groups > self.batch_size.min(MAX_GROUPS) {
-            let expected = format!("between 1 and {MAX_GROUPS}, and at most batch_size");
-            return refuse("groups", &expected, self.groups.to_string());
-        }
-        if let Budget::Seconds(s) = self.budget
-            && !(s.is_finite() && s > 0.0)
-        {
-            return refuse("budget", "a positive number of seconds", s.to_string());
-        }
-        if !(self.optimizer.rate.is_finite() && self.optimizer.rate > 0.0) {
-            return refuse("rate", "a positive learning rate", self.optimizer.rate.to_string());
-        }
-        let AdamSettings { final_fraction, beta1, beta2, clip_norm, log_z_rate, .. } = self.optimizer;
-        if !(0.0..=1.0).contains(&final_fraction) {
-            return refuse("final_fraction", "a fraction in 0..=1", final_fraction.to_string());
-        }
-        for (name, decay) in [("beta1", beta1), ("beta2", beta2)] {
-            if !(0.0..1.0).contains(&decay) {
-                return refuse(name, "a decay in 0..1", decay.to_string());
-            }
-        }
-        if clip_norm.is_some_and(|limit| limit.is_nan() || limit <= 0.0) {
-            return refuse("clip_norm", "a positive norm", format!("{clip_norm:?}"));
-        }
-        if !(log_z_rate.is_finite() && log_z_rate > 0.0) {
-            return refuse("log_z_rate", "a positive learning rate", log_z_rate.to_string());
-        }
-        if self.huber.is_some_and(|h| !(h.is_finite() && h > 0.0)) {
-            return refuse("huber", "a positive threshold", format!("{:?}", self.huber));
-        }
-        if self.averaging.is_some_and(|d| !(0.0..1.0).contains(&d)) {
-            return refuse("averaging", "a decay in 0..1", format!("{:?}", self.averaging));
-        }
-        if let Some(a) = self.annealing
-            && !(fraction(a.start) && fraction(a.until))
-        {
-            return refuse("annealing", "start and until in (0, 1]", format!("{a:?}"));
-        }
-        if self.behaviour.is_empty() || self.behaviour.iter().any(|s| !(s.share.is_finite() && s.share > 0.0))
-        {
-            return refuse(
-                "behaviour",
-                "at least one source, positive shares",
-                format!("{:?}", self.behaviour),
-            );
-        }
-        for share in &self.behaviour {
-            if let Source::Own { scale, epsilon, tilt, .. } = share.source {
-                let at_least_zero = |x: f64| x.is_finite() && x >= 0.0;
-                if !((0.0..=1.0).contains(&epsilon) && at_least_zero(scale) && at_least_zero(tilt)) {
-                    let found = format!("{:?}", share.source);
-                    return refuse("behaviour", "epsilon in 0..=1, scale and tilt ≥ 0", found);
-                }
-            }
-        }
-        Ok(())
-    }
-}
 
 /// A policy in training.
 pub struct Trainer<E: Environment> {
@@ -174,6 +39,7 @@ pub struct Trainer<E: Environment> {
     pub(crate) average: Option<Vec<Vec<f32>>>,
     pub(crate) replay: Replay<E>,
     proposals: Vec<E::State>,
+    chain: Vec<E::State>,
 }
 
 /// What training leaves behind.
@@ -245,6 +111,7 @@ impl<E: Environment> Trainer<E> {
             log_z: 0.0,
             average: None,
             proposals: Vec::new(),
+            chain: Vec::new(),
         })
     }
 
@@ -252,6 +119,18 @@ impl<E: Environment> Trainer<E> {
     pub fn with_proposals(mut self, proposals: Vec<E::State>) -> Self {
         self.proposals = proposals;
         self
+    }
+
+    /// Objects for [`Source::Chain`] and for pretraining, which is left out without them. A resumed run must be given the
+    /// same ones.
+    pub fn with_chain(mut self, objects: Vec<E::State>) -> Self {
+        self.chain = objects;
+        self
+    }
+
+    /// Counts time that preparations took as time of training, which it is to whoever waits.
+    pub fn spend(&mut self, seconds: f64) {
+        self.seconds += seconds;
     }
 
     /// Steps made so far.
@@ -281,6 +160,23 @@ impl<E: Environment> Trainer<E> {
 
     /// One training step: sample, encode, forward, target, loss, pull back, update.
     pub fn step(&mut self) -> Result<StepReport> {
+        match self.settings.pretraining {
+            Some(p) if self.progress() < p.until && !self.chain.is_empty() => self.likelihood_step(&p),
+            _ => self.balance_step(),
+        }
+    }
+
+    fn likelihood_step(&mut self, pretraining: &Pretraining) -> Result<StepReport> {
+        let start = Instant::now();
+        let mut rng = stream(self.settings.seed, "pretraining", self.step);
+        let transitions =
+            Transitions::draw(self.env.as_ref(), self.policy.as_ref(), pretraining, &self.chain, &mut rng);
+        self.policy.prepare(transitions.encoded());
+        let (loss, gradients) = transitions.differentiate(self.policy.as_ref());
+        self.update(start, loss, &gradients, None, None)
+    }
+
+    fn balance_step(&mut self) -> Result<StepReport> {
         let start = Instant::now();
         let mut rng = stream(self.settings.seed, "training", self.step);
         let walks = self.plan_walks(&mut rng);
@@ -338,6 +234,19 @@ impl<E: Environment> Trainer<E> {
             log_z_slope = slopes.log_z;
             slopes.split(groups.iter().map(|group| group.batch.states.len()))
         });
+        let log_z = self.loss.needs_log_z().then_some(log_z_slope);
+        self.update(start, loss, &gradients, log_z, Some(mean_and_deviation(&residuals).1))
+    }
+
+    /// The end of a step: the gradient is checked and followed.
+    fn update(
+        &mut self,
+        start: Instant,
+        loss: f64,
+        gradients: &[Vec<f32>],
+        log_z_slope: Option<f64>,
+        residual_deviation: Option<f64>,
+    ) -> Result<StepReport> {
         if !loss.is_finite() || gradients.iter().flatten().any(|g| !g.is_finite()) {
             return Err(Error::new(
                 ErrorKind::Input,
@@ -347,13 +256,13 @@ impl<E: Environment> Trainer<E> {
                 "lower the learning rate, or set a Huber threshold",
             ));
         }
-        let factor = self.settings.optimizer.schedule(self.step, self.progress());
+        let factor = self.settings.optimizer.schedule(self.step, self.progress_of_phase());
         let gradient_norm = self.optimizer.update(
             &self.settings.optimizer,
             factor,
             self.policy.parameters_mut(),
-            &gradients,
-            self.loss.needs_log_z().then_some((&mut self.log_z, log_z_slope)),
+            gradients,
+            log_z_slope.map(|slope| (&mut self.log_z, slope)),
         );
         self.policy.parameters_changed();
         self.update_average();
@@ -364,7 +273,7 @@ impl<E: Environment> Trainer<E> {
             seconds: self.seconds,
             progress: self.progress(),
             loss,
-            residual_deviation: mean_and_deviation(&residuals).1,
+            residual_deviation,
             gradient_norm,
         })
     }
@@ -389,6 +298,17 @@ impl<E: Environment> Trainer<E> {
             self.policy.parameters_changed();
         }
         Trained { policy: self.policy, log_z: self.log_z, steps: self.step, seconds: self.seconds }
+    }
+
+    /// Fraction of the present phase's part of the budget that is spent.
+    fn progress_of_phase(&self) -> f64 {
+        let progress = self.progress();
+        match self.settings.pretraining {
+            Some(_) if self.chain.is_empty() => progress,
+            Some(p) if progress < p.until => progress / p.until,
+            Some(p) if p.until < 1.0 => (progress - p.until) / (1.0 - p.until),
+            _ => progress,
+        }
     }
 
     fn inverse_temperature(&self) -> f64 {
@@ -438,10 +358,13 @@ impl<E: Environment> Trainer<E> {
             Source::UniformPolicy => Walk::Forward { scale: 0.0, epsilon: 0.0, tilt: 0.0 },
             Source::UniformObjects => self.env.sample_object(rng).map_or(own, Walk::Backward),
             Source::Replay => self.replay.draw(rng).map_or(own, |x| Walk::Backward(x.clone())),
-            Source::Proposals if self.proposals.is_empty() => own,
-            Source::Proposals => {
-                Walk::Backward(self.proposals[rng.random_range(0..self.proposals.len())].clone())
-            }
+            Source::Proposals => draw_from(&self.proposals, rng).map_or(own, Walk::Backward),
+            Source::Chain => draw_from(&self.chain, rng).map_or(own, Walk::Backward),
         }
     }
+}
+
+/// A uniformly drawn one; none of none.
+fn draw_from<S: Clone>(objects: &[S], rng: &mut ChaCha8Rng) -> Option<S> {
+    (!objects.is_empty()).then(|| objects[rng.random_range(0..objects.len())].clone())
 }

@@ -1,0 +1,98 @@
+//! Maximum likelihood of given objects: a first phase of training where a policy's own walks do not find the mass.
+
+use rand::RngExt;
+use rand::rngs::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
+
+use crate::encoding::StateBatch;
+use crate::environment::Environment;
+use crate::math::subtract_softmax_term;
+use crate::policy::{LogProbabilities, Output, TrainablePolicy};
+use crate::rollout::{Walk, sample_walks};
+use crate::trajectory::{NO_ACTION, TrajectoryBatch};
+
+/// A first phase of training: E log p_F(τ) over backward walks τ from objects of a Markov chain is maximised
+/// (docs/mathematics.md §3). Its optimum is the policy whose trajectories are those walks, so the balance loss that
+/// follows starts near balance where the chain's objects are.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pretraining {
+    /// Fraction of the budget that it takes, in (0, 1]; 1 leaves no other phase.
+    pub until: f64,
+    /// Walks per step.
+    pub walks: usize,
+    /// Transitions that are learned from each walk, drawn without replacement.
+    pub transitions: usize,
+}
+
+/// Transitions to be made likely: states with the actions that were taken there.
+pub(crate) struct Transitions {
+    encoded: StateBatch,
+    /// By state: the position of its action among all legal actions of the batch.
+    positions: Vec<usize>,
+    /// Weights that add up to 1.
+    weights: Vec<f64>,
+}
+
+impl Transitions {
+    /// Draws transitions of backward walks from `objects`. A transition of a walk with k of them stands for
+    /// k / `transitions` of its kind.
+    pub fn draw<E: Environment>(
+        env: &E,
+        policy: &dyn TrainablePolicy,
+        settings: &Pretraining,
+        objects: &[E::State],
+        rng: &mut ChaCha8Rng,
+    ) -> Self {
+        let walks = (0..settings.walks)
+            .map(|_| Walk::Backward(objects[rng.random_range(0..objects.len())].clone()))
+            .collect();
+        let batch: TrajectoryBatch<E> = sample_walks(env, policy.as_policy(), walks, rng);
+        let (mut slots, mut weights) = (Vec::new(), Vec::new());
+        for b in 0..batch.len() {
+            let mut own: Vec<usize> =
+                batch.slots(b).filter(|&slot| batch.forward[slot] != NO_ACTION).collect();
+            let taken = own.len().min(settings.transitions);
+            for i in 0..taken {
+                let j = rng.random_range(i..own.len());
+                own.swap(i, j);
+                slots.push(own[i]);
+                weights.push(own.len() as f64 / taken as f64);
+            }
+        }
+        let total: f64 = weights.iter().sum();
+        weights.iter_mut().for_each(|weight| *weight /= total);
+        let encoded = StateBatch::new(env, slots.iter().map(|&slot| &batch.states[slot]), policy.needs());
+        let positions = slots
+            .iter()
+            .enumerate()
+            .map(|(row, &slot)| encoded.forward_position(row, batch.forward[slot]))
+            .collect();
+        Transitions { encoded, positions, weights }
+    }
+
+    /// What they look like to a policy that grows with the states it has seen.
+    pub fn encoded(&self) -> &StateBatch {
+        &self.encoded
+    }
+
+    /// The mean of −log p_F per transition (natural log), and its gradient, one array per parameter tensor.
+    pub fn differentiate(&self, policy: &dyn TrainablePolicy) -> (f64, Vec<Vec<f32>>) {
+        let (output, pull_back) = policy.record(&self.encoded);
+        let log_p = LogProbabilities::new(&self.encoded, &output);
+        let (loss, gradient) = self.loss(&log_p, &output);
+        (loss, pull_back(&gradient))
+    }
+
+    fn loss(&self, log_p: &LogProbabilities, output: &Output) -> (f64, Output) {
+        let mut gradient = output.zeros_like();
+        let mut loss = 0.0;
+        for (row, (&position, &weight)) in self.positions.iter().zip(&self.weights).enumerate() {
+            loss -= weight * log_p.forward[position];
+            gradient.forward[position] -= weight;
+            let legal = self.encoded.forward_offsets[row]..self.encoded.forward_offsets[row + 1];
+            subtract_softmax_term(&mut gradient.forward[legal.clone()], &log_p.forward[legal], -weight);
+        }
+        (loss, gradient)
+    }
+}
