@@ -24,8 +24,10 @@ use crate::progress::StageProgress;
 
 /// How often a stage in training writes its checkpoint.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(10);
-/// Trajectories per law for the residual spread in a client's file.
-const SPREAD_TRAJECTORIES: usize = 400;
+/// Trajectories per law for the residual spread in a client's file: fewer where they are long and actions many.
+const SPREAD_TRAJECTORIES: (usize, usize) = (40, 400);
+/// What their number times that of actions should be.
+const SPREAD_ACTIONS: usize = 200_000;
 
 /// What a stage needs besides its data.
 pub struct StageContext {
@@ -85,15 +87,22 @@ pub fn train_client<D: Domain>(
             (spec.build(seed)?, None, Vec::new())
         }
     };
-    let trainer =
-        Trainer::new(Arc::clone(env), Arc::clone(&target), policy, settings)?.with_proposals(proposals);
+    let started = Instant::now();
+    let chain = match &data.chain {
+        Some(chain) if recipe.chain_objects > 0 => chain.sample(recipe.chain_objects, seed),
+        _ => Vec::new(),
+    };
+    let mut trainer = Trainer::new(Arc::clone(env), Arc::clone(&target), policy, settings)?
+        .with_proposals(proposals)
+        .with_chain(chain);
+    trainer.spend(started.elapsed().as_secs_f64());
     let trained = run(trainer, &mut context)?.finish();
     let mut rng = stream(seed, "residual spread", 0);
     let spread = residual_spread(
         env.as_ref(),
         trained.policy.as_policy(),
         target.as_ref(),
-        SPREAD_TRAJECTORIES,
+        (SPREAD_ACTIONS / env.spec().n_forward).clamp(SPREAD_TRAJECTORIES.0, SPREAD_TRAJECTORIES.1),
         &mut rng,
     );
     let (steps, seconds) = before.map_or((0, 0.0), |b| (b.steps, b.seconds));

@@ -29,6 +29,14 @@ pub struct Recipe {
     pub policy: PolicyKind,
     /// Loss, optimiser, behaviour.
     pub settings: TrainSettings,
+    /// Objects that a client's chain is asked for, if it has one; 0 where none are needed.
+    pub chain_objects: usize,
+}
+
+/// A Markov chain on a client's own data, or another sampler that finds the mass where a policy's walks do not.
+pub trait ObjectSampler<E: Environment>: Send + Sync {
+    /// About `n` objects, nearly distributed as exp(log R); the same seed gives the same ones.
+    fn sample(&self, n: usize, seed: u64) -> Vec<E::State>;
 }
 
 /// A client's data, as a reward.
@@ -37,6 +45,8 @@ pub struct ClientData<E: Environment> {
     pub reward: Arc<dyn LogReward<E>>,
     /// The exponent of the prior in it.
     pub prior_share: f64,
+    /// A chain that finds objects, where the domain has one.
+    pub chain: Option<Arc<dyn ObjectSampler<E>>>,
     /// A line about the data, such as the number of sites.
     pub description: String,
     /// What the user should know about the data.
@@ -57,7 +67,8 @@ pub trait Domain: Send + Sync {
     /// Reads a client's data file.
     fn read_client(&self, path: &Path) -> Result<ClientData<Self::Env>>;
 
-    /// log p(x), the public prior (natural log, normalised).
+    /// log p(x), the public prior (natural log; where its normaliser is not known, up to that constant, which then is in
+    /// every log-evidence).
     fn log_prior(&self) -> Arc<dyn LogReward<Self::Env>>;
 
     /// The canonical name of an object, used in every file.

@@ -154,6 +154,9 @@ pub struct ResidualSpread {
     pub uniform: f64,
 }
 
+/// Trajectories times forward actions that are evaluated together when a residual spread is measured.
+const SPREAD_CHUNK: usize = 20_000;
+
 /// Measures the residual spread with `n` trajectories of each law.
 pub fn residual_spread<E: Environment>(
     env: &E,
@@ -162,11 +165,15 @@ pub fn residual_spread<E: Environment>(
     n: usize,
     rng: &mut ChaCha8Rng,
 ) -> ResidualSpread {
+    // All states of a part are in memory at once, with all their actions: uniform walks can be long.
+    let chunk = (SPREAD_CHUNK / env.spec().n_forward).max(1);
     let mut spread = |scale: f64| {
-        let walks = vec![Walk::Forward { scale, epsilon: 0.0, tilt: 0.0 }; n];
-        let batch = sample_walks(env, policy, walks, rng);
-        let finite: Vec<f64> =
-            residuals(env, policy, target, &batch).into_iter().filter(|r| r.is_finite()).collect();
+        let mut finite = Vec::with_capacity(n);
+        for start in (0..n).step_by(chunk) {
+            let walks = vec![Walk::Forward { scale, epsilon: 0.0, tilt: 0.0 }; chunk.min(n - start)];
+            let batch = sample_walks(env, policy, walks, rng);
+            finite.extend(residuals(env, policy, target, &batch).into_iter().filter(|r| r.is_finite()));
+        }
         mean_and_deviation(&finite).1
     };
     ResidualSpread { own: spread(1.0), tempered: spread(0.25), uniform: spread(0.0) }

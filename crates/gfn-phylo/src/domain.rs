@@ -76,6 +76,7 @@ impl Domain for TreeDomain {
             description: format!("{} sites, {} patterns", file.alignment.n_sites(), reward.n_patterns()),
             reward: Arc::new(reward),
             prior_share: 1.0,
+            chain: None,
             warnings: file.warnings,
         })
     }

@@ -73,5 +73,6 @@ pub fn recipe(stage: Stage, n_taxa: usize, with_bins: bool) -> Recipe {
             replay_capacity: if stage == Stage::Client { 2000 } else { 500 },
             ..TrainSettings::default()
         },
+        chain_objects: 0,
     }
 }
