@@ -119,4 +119,7 @@ pub use gfn_core as core;
 pub use knowledge::{Constraints, Knowledge};
 pub use prior::{DagPrior, EdgeProbability, GraphPrior};
 pub use reward::DagReward;
-pub use score::{Bge, BgeSettings, LocalScore, PriorMean, spread, squeeze};
+pub use score::{
+    Bge, BgeSettings, Dirichlet, DirichletPrior, DiscreteBic, GaussianBic, GaussianStatistics, LocalScore,
+    PriorMean, RowCounts, ScoreSettings, Statistics, spread, squeeze,
+};

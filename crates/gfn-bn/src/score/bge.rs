@@ -2,18 +2,16 @@
 
 use std::f64::consts::PI;
 
-use gfn_core::{Error, Place, Result};
-use nalgebra::{Cholesky, DMatrix, DVector, Dyn};
+use gfn_core::{Error, Result};
+use nalgebra::DVector;
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use statrs::function::gamma::ln_gamma;
 
-use super::LocalScore;
-use crate::dag::members;
+use super::gaussian_statistics::GaussianStatistics;
+use super::log_determinants::{FamilyDeterminant, LogDeterminants};
+use super::{LocalScore, by_parents};
 use crate::data::Table;
-
-/// The least share of a column's scatter that the other columns may leave unexplained: below, the rounding of doubles
-/// (1e-16) would show in the sixth digit of the log-determinants.
-const LEAST_UNEXPLAINED: f64 = 1e-10;
 
 /// The prior mean ν of the variables.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -59,42 +57,47 @@ impl Default for BgeSettings {
 /// R = B + c δδᵀ, B = T + S, S the scatter around the mean x̄, c = N α_μ / (N + α_μ), δ = x̄ − ν.
 ///
 /// Determinants are taken as log|B| + log1p(c δᵀB⁻¹δ), since adding c δδᵀ to B loses digits where means are large.
-/// Rows of P come before i, so that one Cholesky factor holds both determinants; their difference is the log of the
-/// last pivot, taken without cancellation.
+/// The two last terms are G(P) − G(P∪i) with G(F) = ½ (N + a + |F|) log|R_FF|: all local scores follow from one
+/// number per set of nodes.
 #[derive(Debug, Clone)]
 pub struct Bge {
     /// N + α_w − d.
     posterior_degrees: f64,
     /// What does not depend on the data but through N, by number of parents.
     constants: Vec<f64>,
-    /// B = T + S.
-    scatter: DMatrix<f64>,
-    /// √c · δ.
-    shift: DVector<f64>,
+    /// Of R.
+    determinants: LogDeterminants,
 }
 
 impl Bge {
-    /// The scores of a table, node `i` being column `i`.
+    /// The scores of a table, node `i` being column `i`; refuses what [`Bge::from_statistics`] refuses.
+    pub fn new(table: &Table, settings: &BgeSettings) -> Result<Self> {
+        Self::from_statistics(&GaussianStatistics::of(table)?, settings)
+    }
+
+    /// The scores of the rows that the statistics describe, node `i` being column `i`. The prior mean
+    /// [`PriorMean::Mean`] is the mean of all these rows.
     ///
     /// Refuses hyperparameters outside their range, numbers too large to be squared, and columns that the others
     /// determine beyond the precision of doubles.
-    pub fn new(table: &Table, settings: &BgeSettings) -> Result<Self> {
-        let (d, n) = (table.n_columns(), table.n_rows() as f64);
+    pub fn from_statistics(statistics: &GaussianStatistics, settings: &BgeSettings) -> Result<Self> {
+        let (d, n) = (statistics.n_columns(), statistics.n_rows() as f64);
         let Hyperparameters { alpha_mu, alpha_w, t } = settings.resolve(d)?;
-        let (mean, mut scatter) = means_and_scatter(table);
-        scatter.iter_mut().step_by(d + 1).for_each(|diagonal| *diagonal += t);
+        let mut matrix = statistics.scatter().clone();
+        matrix.iter_mut().step_by(d + 1).for_each(|diagonal| *diagonal += t);
         let difference = match &settings.prior_mean {
-            PriorMean::Zero => DVector::from_fn(d, |j, _| mean[j].minus(0.0)),
+            PriorMean::Zero => DVector::from_fn(d, |j, _| statistics.mean_less(j, 0.0)),
             PriorMean::Mean => DVector::zeros(d),
             PriorMean::Given(values) => {
                 if values.len() != d || values.iter().any(|value| !value.is_finite()) {
                     return Err(refuse("prior_mean", format!("{d} finite numbers"), format!("{values:?}")));
                 }
-                DVector::from_fn(d, |j, _| mean[j].minus(values[j]))
+                DVector::from_fn(d, |j, _| statistics.mean_less(j, values[j]))
             }
         };
         let shift = difference * (n * alpha_mu / (n + alpha_mu)).sqrt();
-        check_precision(table, &scatter, &shift)?;
+        let advice = "leave out one of them, or change their units so that t counts";
+        let determinants = LogDeterminants::new(statistics.names(), matrix, shift, advice)?;
         let a = alpha_w - d as f64;
         let constants = (0..d).map(|p| {
             let p = p as f64;
@@ -102,7 +105,22 @@ impl Bge {
                 - ln_gamma(0.5 * (a + p + 1.0))
                 + 0.5 * (a + 2.0 * p + 1.0) * t.ln()
         });
-        Ok(Bge { posterior_degrees: n + a, constants: constants.collect(), scatter, shift })
+        Ok(Bge { posterior_degrees: n + a, constants: constants.collect(), determinants })
+    }
+
+    /// G of all sets of nodes.
+    fn of_all_sets(&self) -> Vec<f64> {
+        let mut sets = self.determinants.of_all_sets();
+        for (set, value) in sets.iter_mut().enumerate() {
+            *value *= 0.5 * (self.posterior_degrees + set.count_ones() as f64);
+        }
+        sets
+    }
+
+    fn differences(&self, of_sets: &[f64], node: usize) -> Vec<f64> {
+        by_parents(self.n_nodes(), node, |parents, family| {
+            self.constants[parents.count_ones() as usize] + of_sets[parents] - of_sets[family]
+        })
     }
 }
 
@@ -112,19 +130,19 @@ impl LocalScore for Bge {
     }
 
     fn local_score(&self, node: usize, parents: u64) -> f64 {
-        debug_assert!(parents >> node & 1 == 0, "node {node} is its own parent");
-        let family: Vec<usize> = members(parents).chain([node]).collect();
-        let p = family.len() - 1;
-        let factor = factor(&self.scatter, &family).expect("checked at construction");
-        // L⁻¹ √c δ: the squares of its first k entries sum up to c δᵀB⁻¹δ of the first k of the family.
-        let shift = DVector::from_fn(p + 1, |i, _| self.shift[family[i]]);
-        let whitened = factor.solve_lower_triangular(&shift).expect("positive pivots");
-        let of_parents = whitened.rows(0, p).norm_squared();
-        let of_family = whitened.norm_squared();
-        let log_last_pivot = 2.0 * factor[(p, p)].ln() + of_family.ln_1p() - of_parents.ln_1p();
-        let log_determinant = 2.0 * (0..=p).map(|i| factor[(i, i)].ln()).sum::<f64>() + of_family.ln_1p();
+        let p = parents.count_ones() as usize;
+        let FamilyDeterminant { log_last_pivot, log_determinant } = self.determinants.family(node, parents);
         let degrees = self.posterior_degrees + p as f64;
         self.constants[p] - 0.5 * degrees * log_last_pivot - 0.5 * log_determinant
+    }
+
+    fn all_local_scores(&self, node: usize) -> Vec<f64> {
+        self.differences(&self.of_all_sets(), node)
+    }
+
+    fn all_scores(&self) -> Vec<Vec<f64>> {
+        let of_sets = self.of_all_sets();
+        (0..self.n_nodes()).into_par_iter().map(|node| self.differences(&of_sets, node)).collect()
     }
 }
 
@@ -160,76 +178,4 @@ impl BgeSettings {
 
 fn refuse(setting: &str, expected: String, found: String) -> Error {
     Error::usage(setting, expected, found, "correct the setting")
-}
-
-/// A column mean as the sum of its rounded value and what rounding took away.
-struct Mean {
-    rounded: f64,
-    rest: f64,
-}
-
-impl Mean {
-    /// The mean less `value`: exact to the last digits of the difference where the two are close.
-    fn minus(&self, value: f64) -> f64 {
-        (self.rounded - value) + self.rest
-    }
-}
-
-/// The column means, and the scatter matrix around them by the corrected two-pass algorithm (Chan, Golub & LeVeque
-/// 1983): the rounding of a first mean is itself averaged away.
-fn means_and_scatter(table: &Table) -> (Vec<Mean>, DMatrix<f64>) {
-    let (d, n) = (table.n_columns(), table.n_rows() as f64);
-    let means: Vec<Mean> = (table.columns().iter())
-        .map(|column| {
-            let rounded = column.iter().map(|x| x / n).sum::<f64>();
-            Mean { rounded, rest: column.iter().map(|x| (x - rounded) / n).sum() }
-        })
-        .collect();
-    let centred: Vec<Vec<f64>> = (table.columns().iter().zip(&means))
-        .map(|(column, mean)| column.iter().map(|x| (x - mean.rounded) - mean.rest).collect())
-        .collect();
-    let product = |i: usize, j: usize| centred[i].iter().zip(&centred[j]).map(|(x, y)| x * y).sum();
-    (means, DMatrix::from_fn(d, d, |i, j| product(i.min(j), i.max(j))))
-}
-
-/// The Cholesky factor of the rows and columns `family`, in this order.
-fn factor(scatter: &DMatrix<f64>, family: &[usize]) -> Option<DMatrix<f64>> {
-    let size = family.len();
-    let part = DMatrix::from_fn(size, size, |i, j| scatter[(family[i], family[j])]);
-    Cholesky::<f64, Dyn>::new(part).map(Cholesky::unpack)
-}
-
-/// Refuses what overflows, and columns that are linear functions of the others up to rounding.
-///
-/// 1/(B⁻¹)_ii is what remains of B_ii after regression on all other columns, the smallest pivot that any family of i
-/// meets: where it is large enough for every i, every family can be factored.
-fn check_precision(table: &Table, scatter: &DMatrix<f64>, shift: &DVector<f64>) -> Result<()> {
-    let column = |i: usize| Place::item(format!("column {:?}", table.names()[i]));
-    for i in 0..table.n_columns() {
-        if !(scatter[(i, i)].is_finite() && shift[i].is_finite()) {
-            return Err(Error::input(
-                column(i),
-                "numbers whose squares can be summed",
-                "an overflow",
-                "change the unit of the column",
-            ));
-        }
-    }
-    // Scaled to a diagonal of ones, the precision of the factor is the same whatever the units of the columns.
-    let scale = |i: usize| scatter[(i, i)].sqrt();
-    let correlation = DMatrix::from_fn(table.n_columns(), table.n_columns(), |i, j| {
-        scatter[(i, j)] / (scale(i) * scale(j))
-    });
-    let inverse = Cholesky::<f64, Dyn>::new(correlation).map(|factor| factor.inverse());
-    let unexplained = |i: usize| inverse.as_ref().map_or(0.0, |inverse| 1.0 / inverse[(i, i)]);
-    let worst = (0..table.n_columns()).min_by(|&i, &j| unexplained(i).total_cmp(&unexplained(j)));
-    match worst {
-        Some(i) if unexplained(i).is_nan() || unexplained(i) < LEAST_UNEXPLAINED => Err(Error::input(
-            column(i),
-            "a column that the others do not determine",
-            "a linear function of other columns, up to rounding",
-            "leave out one of them, or change their units so that t counts",
-        )),
-        _ => Ok(()),
-    }
 }
