@@ -4,6 +4,7 @@ mod shared;
 
 use std::collections::HashMap;
 
+use gfn_bn::features::FeatureProbabilities;
 use gfn_bn::{BgeSettings, Dag, DagReward, PriorMean, Table};
 use gfn_core::exact::{StateGraph, normalise};
 use gfn_core::reward::LogReward;
@@ -18,8 +19,8 @@ fn pooled(shards: &[Table]) -> Table {
     Table::new(shards[0].names().to_vec(), columns).unwrap()
 }
 
-/// Checks all of a posterior: each graph's probability, log-evidence, edge and path probabilities. False where the folder
-/// is absent.
+/// Checks all of a posterior: each graph's probability, log-evidence, probabilities of edges, paths and Markov blankets.
+/// False where the folder is absent.
 fn check(folder: &str, read: impl Fn(&str) -> Option<String>) -> bool {
     let read = |file: &str| read(&format!("{folder}/{file}"));
     let Some(json) = read("posterior.json") else { return false };
@@ -71,11 +72,16 @@ fn check(folder: &str, read: impl Fn(&str) -> Option<String>) -> bool {
         let printed = json["empty_graph_logscore"][name].as_f64().unwrap();
         assert!((empty / printed - 1.0).abs() < 1e-12, "{folder} {name}: {empty}, {printed}");
 
-        for (feature, has) in [("edge", Dag::parents as fn(&Dag, usize) -> u64), ("path", Dag::ancestors)] {
+        let features = FeatureProbabilities::of(graph.objects().zip(found.iter().copied())).unwrap();
+        let all = [
+            ("edge", &features.edges),
+            ("path", &features.paths),
+            ("markov_blanket", &features.markov_blankets),
+        ];
+        for (feature, probabilities) in all {
             for (u, v) in (0..d * d).map(|k| (k / d, k % d)) {
-                let with = graph.objects().zip(&found).filter(|(dag, _)| has(dag, v) >> u & 1 == 1);
-                let probability: f64 = with.map(|(_, p)| p).sum();
                 let printed = json["features"][name][feature][u][v].as_f64().unwrap();
+                let probability = probabilities[u * d + v];
                 assert!((probability - printed).abs() < 1e-9, "{folder} {name} {feature} {u} {v}");
             }
         }
