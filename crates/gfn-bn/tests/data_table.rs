@@ -4,7 +4,7 @@ mod shared;
 
 use std::sync::Arc;
 
-use gfn_bn::{Bge, BgeSettings, DagReward, Table};
+use gfn_bn::{Bge, BgeSettings, DagReward, DiscreteTable, Table};
 use gfn_core::reward::LogReward;
 use shared::{environment, table};
 
@@ -55,4 +55,28 @@ fn rewards_of_other_variables_are_refused() {
     let score = Arc::new(Bge::new(&two, &BgeSettings::default()).unwrap());
     let text = DagReward::new(&env, vec![score]).err().unwrap().to_string();
     assert!(text.contains("score: expected one over the 3 nodes of the environment, found one over 2"));
+}
+
+#[test]
+fn rows_are_pooled_by_name() {
+    let first = table("X0,X1\n1,2\n3,5\n");
+    let second = table("X1,X0\n7,6\n");
+    let pooled = Table::pooled(&[first.clone(), second]).unwrap();
+    assert_eq!(pooled, table("X0,X1\n1,2\n3,5\n6,7\n"));
+    assert_eq!(Table::pooled(std::slice::from_ref(&first)).unwrap(), first);
+    assert!(Table::pooled(&[first, table("X0,Y\n1,2\n")]).is_err());
+    assert!(Table::pooled(&[]).is_err());
+}
+
+#[test]
+fn categories_are_pooled_where_levels_agree() {
+    let discrete = |levels: &[&str], codes: Vec<u16>| {
+        DiscreteTable::new(names(&["a"]), vec![names(levels)], vec![codes]).unwrap()
+    };
+    let first = discrete(&["x", "y"], vec![0, 1]);
+    let pooled = DiscreteTable::pooled(&[first.clone(), discrete(&["x", "y"], vec![1])]).unwrap();
+    assert_eq!(pooled, discrete(&["x", "y"], vec![0, 1, 1]));
+    let text = DiscreteTable::pooled(&[first, discrete(&["y", "x"], vec![0])]).unwrap_err().to_string();
+    assert!(text.starts_with("table 2: expected the columns and levels of the first table"), "{text}");
+    assert!(DiscreteTable::pooled(&[]).is_err());
 }
