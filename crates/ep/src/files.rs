@@ -1,4 +1,4 @@
-//! Reading files that the user named.
+//! Reading files that the user named, and quoting fields of CSV files.
 
 use std::path::Path;
 
@@ -20,4 +20,13 @@ pub fn read_text(path: &Path) -> Result<String> {
         }
         Error::io(path, "read", &e)
     })
+}
+
+/// A CSV field, quoted where it has to be.
+pub fn quoted(field: &str) -> String {
+    if field.contains([',', '"', '\n', '\r']) {
+        format!("\"{}\"", field.replace('"', "\"\""))
+    } else {
+        field.to_string()
+    }
 }

@@ -39,26 +39,13 @@ pub enum FileState {
     Missing,
 }
 
-/// What a run writes first or last: where one of these is, and no plan, the folder holds something else.
-const OUR_NAMES: [&str; 12] = [
-    "clients",
-    "server",
-    "manifest.json",
-    "times.json",
-    "report.json",
-    "samples.trees",
-    "trees.csv",
-    "splits.csv",
-    "trees_reweighted.csv",
-    "splits_reweighted.csv",
-    "consensus.nwk",
-    "exact.csv",
-];
+/// What a run over any objects writes: where one of these is, and no plan, the folder holds something else.
+const OUR_NAMES: [&str; 6] = ["clients", "server", "manifest.json", "times.json", "report.json", "exact.csv"];
 
 impl RunFolder {
     /// Opens (and makes) the folder and locks it against other processes. Refuses one where files of somebody else
-    /// would be overwritten.
-    pub fn open(root: &Path) -> Result<Self> {
+    /// would be overwritten; `results` are the names of the files that only runs of this domain write.
+    pub fn open(root: &Path, results: &[&str]) -> Result<Self> {
         if root.exists() && !root.is_dir() {
             return Err(Error::input(
                 Place::file(root),
@@ -69,7 +56,7 @@ impl RunFolder {
         }
         std::fs::create_dir_all(root).map_err(|e| Error::io(root, "make", &e))?;
         if !root.join("plan.toml").exists()
-            && let Some(name) = OUR_NAMES.iter().find(|name| root.join(name).exists())
+            && let Some(name) = OUR_NAMES.iter().chain(results).find(|name| root.join(name).exists())
         {
             return Err(Error::input(
                 Place::file(root.join(name)),
@@ -107,12 +94,12 @@ impl RunFolder {
         Ok(true)
     }
 
-    /// Writes a client's sites, or checks that they are there already: nobody trains on other sites unawares.
-    pub fn deal(&self, k: usize, text: &str) -> Result<()> {
-        let path = self.path(&client_data(k));
+    /// Writes a client's data, or checks that they are there already: nobody trains on other data unawares.
+    pub fn deal(&self, name: &str, text: &str) -> Result<()> {
+        let path = self.path(name);
         match std::fs::read_to_string(&path) {
             Ok(present) if present == text => Ok(()),
-            Ok(_) => Err(other_run(&path, "the same sites of the same alignment")),
+            Ok(_) => Err(other_run(&path, "the same part of the same data")),
             Err(_) => write_atomically(&path, text.as_bytes()),
         }
     }
@@ -146,7 +133,7 @@ pub fn other_run(path: &Path, expected: &str) -> Error {
         Place::file(path),
         expected,
         "something else: the folder holds another run",
-        "choose another --out, or give the options (and the alignment) that run was started with to go on with it",
+        "choose another --out, or give the options (and the data) that run was started with to go on with it",
     )
 }
 
@@ -201,9 +188,9 @@ fn hash_file(path: &Path) -> Result<String> {
     Ok(blake3::hash(&bytes).to_hex().to_string())
 }
 
-/// Data file of client `k`.
-pub fn client_data(k: usize) -> String {
-    format!("clients/{k}/data.nex")
+/// Data file of client `k`; the domain says how it ends.
+pub fn client_data(k: usize, extension: &str) -> String {
+    format!("clients/{k}/data.{extension}")
 }
 
 /// Lock of client `k` in training.
@@ -231,7 +218,7 @@ pub fn server_checkpoint(round: u32) -> String {
     format!("server/round-{round}.checkpoint")
 }
 
-/// Objects the server proposes to clients for their round number `round` (from 1).
-pub fn proposals_file(round: u32) -> String {
-    format!("server/proposals-{round}.nwk")
+/// Objects the server proposes to clients for their round number `round` (from 1); the domain says how the file ends.
+pub fn proposals_file(round: u32, extension: &str) -> String {
+    format!("server/proposals-{round}.{extension}")
 }

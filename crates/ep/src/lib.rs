@@ -2,11 +2,16 @@
 
 pub mod budget;
 pub mod cli;
+pub mod exact;
 pub mod files;
 pub mod folder;
 pub mod phylo;
 pub mod plan;
 pub mod process;
 pub mod progress;
+pub mod proposals;
+pub mod report;
+pub mod run;
+pub mod samples;
 pub mod stages;
 pub mod times;

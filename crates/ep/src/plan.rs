@@ -5,14 +5,15 @@ use std::path::Path;
 use gfn_core::environment::fingerprint;
 use gfn_core::tensor_file::write_atomically;
 use gfn_core::{Error, Place, Result};
-use gfn_phylo::{BranchLengths, SubstitutionModel, TreeDomain};
 use serde::{Deserialize, Serialize};
 
 use crate::budget::RunBudget;
 use crate::files::read_text;
+use crate::phylo::output::RESULT_FILES as TREE_RESULTS;
+use crate::phylo::plan::PhyloPlan;
 
 /// Version of the plan's format.
-pub const PLAN_VERSION: u32 = 1;
+pub const PLAN_VERSION: u32 = 2;
 
 /// What all parties of a run share. The fingerprint covers what decides the objects and the target, so parties may
 /// train for different times, but not on different models.
@@ -27,24 +28,53 @@ pub struct Plan {
     pub budget: RunBudget,
     /// Extra rounds in which clients go on with the server's samples.
     pub rounds: u32,
-    /// The model of the domain.
-    pub phylo: PhyloPlan,
-}
-
-/// A plan for trees.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct PhyloPlan {
-    /// Names of the taxa.
-    pub taxa: Vec<String>,
-    /// The taxon on which the merge forest is hung; it does not change the posterior.
-    pub outgroup: String,
     /// Names of the clients, in order.
     pub clients: Vec<String>,
-    /// Substitution model with all its parameters.
-    pub model: SubstitutionModel,
-    /// Branch lengths.
-    pub branch_lengths: BranchLengths,
+    /// The model of a run over trees. A plan has the model of exactly one domain: [`Plan::model`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub phylo: Option<PhyloPlan>,
+}
+
+/// The model in a plan, by domain.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Model<'a> {
+    /// Trees.
+    Phylo(&'a PhyloPlan),
+}
+
+impl Model<'_> {
+    /// The plan's section, which is the name of the domain.
+    pub fn section(&self) -> &'static str {
+        match self {
+            Model::Phylo(_) => "phylo",
+        }
+    }
+
+    /// Names of the files that only runs of this domain write.
+    pub fn result_files(&self) -> &'static [&'static str] {
+        match self {
+            Model::Phylo(_) => &TREE_RESULTS,
+        }
+    }
+
+    fn check(&self) -> Result<()> {
+        match self {
+            Model::Phylo(plan) => plan.check(),
+        }
+    }
+
+    /// What decides objects and target, in the order that the fingerprint takes it.
+    fn fingerprint_parts(&self) -> Vec<String> {
+        match self {
+            Model::Phylo(plan) => plan.fingerprint_parts(),
+        }
+    }
+}
+
+/// The one field that plans of all versions have.
+#[derive(Deserialize)]
+struct Version {
+    version: u32,
 }
 
 impl Plan {
@@ -61,20 +91,23 @@ impl Plan {
 
     /// Reads a plan from its text.
     pub fn parse(text: &str) -> Result<Self> {
+        // First, since the fields of another version are others.
+        if let Ok(Version { version }) = toml::from_str(text)
+            && version != PLAN_VERSION
+        {
+            return Err(Error::input(
+                Place::item("version"),
+                format!("plan version {PLAN_VERSION}"),
+                version.to_string(),
+                "make the plan again with `ep plan`",
+            ));
+        }
         let plan: Plan = toml::from_str(text).map_err(|e| {
             let line = e.span().map(|s| text[..s.start].matches('\n').count() + 1);
             let place = line.map_or_else(Place::default, |l| Place::default().line(l));
             Error::input(place, "a plan", e.message(), "correct the plan, or make it again with `ep plan`")
         })?;
-        if plan.version != PLAN_VERSION {
-            return Err(Error::input(
-                Place::item("version"),
-                format!("plan version {PLAN_VERSION}"),
-                plan.version.to_string(),
-                "make the plan again with `ep plan`",
-            ));
-        }
-        let names = &plan.phylo.clients;
+        let names = &plan.clients;
         let twice = names.iter().enumerate().find(|(k, name)| names[..*k].contains(name));
         if names.is_empty() || twice.is_some() {
             return Err(Error::input(
@@ -84,8 +117,7 @@ impl Plan {
                 "make the plan again with `ep plan`",
             ));
         }
-        plan.phylo.branch_lengths.check()?;
-        plan.domain()?;
+        plan.model()?.check()?;
         Ok(plan)
     }
 
@@ -100,20 +132,25 @@ impl Plan {
         write_atomically(path, self.text().as_bytes())
     }
 
-    /// The domain with everything the plan fixes.
-    pub fn domain(&self) -> Result<TreeDomain> {
-        let p = &self.phylo;
-        TreeDomain::new(p.taxa.clone(), &p.outgroup, p.model.clone(), p.branch_lengths.clone())
+    /// The model, with its domain. Refuses plans with none, or with those of several domains.
+    pub fn model(&self) -> Result<Model<'_>> {
+        let sections = [self.phylo.as_ref().map(Model::Phylo)];
+        let present: Vec<Model> = sections.into_iter().flatten().collect();
+        if let [model] = present[..] {
+            return Ok(model);
+        }
+        let names: Vec<String> = present.iter().map(|model| format!("[{}]", model.section())).collect();
+        Err(Error::input(
+            Place::item("model"),
+            "exactly one section with a model, such as [phylo]",
+            if names.is_empty() { "none".to_string() } else { names.join(" and ") },
+            "make the plan again with `ep plan`",
+        ))
     }
 
     /// Hash of what decides objects and target.
-    pub fn fingerprint(&self) -> String {
-        let mut taxa = self.phylo.taxa.clone();
-        taxa.sort();
-        let model = self.phylo.model.to_string();
-        let branches = serde_json::to_string(&self.phylo.branch_lengths).expect("plain data");
-        let mut parts = vec!["phylo", self.phylo.outgroup.as_str(), &model, &branches];
-        parts.extend(taxa.iter().map(String::as_str));
-        fingerprint(&parts)
+    pub fn fingerprint(&self) -> Result<String> {
+        let parts = self.model()?.fingerprint_parts();
+        Ok(fingerprint(&parts.iter().map(String::as_str).collect::<Vec<_>>()))
     }
 }

@@ -36,8 +36,12 @@ impl Progress {
         }
     }
 
-    /// Shows one stage; `log` receives one JSON line every few seconds.
+    /// Shows one stage; `log` receives one JSON line every few seconds. Its folder is made.
     pub fn stage(&self, name: &str, log: PathBuf) -> StageProgress {
+        if let Some(folder) = log.parent() {
+            // The log is a convenience: where it cannot be written there is none.
+            let _ = std::fs::create_dir_all(folder);
+        }
         let bar = self.bars.as_ref().map(|bars| {
             let bar = bars.add(ProgressBar::new(1000));
             let style = ProgressStyle::with_template("{prefix:>14} [{bar:30}] {msg}")
@@ -89,7 +93,8 @@ impl StageProgress {
         let rate = (report.step - first_step) as f64 / elapsed;
         let left = report.seconds * (1.0 - report.progress) / report.progress.max(1e-9);
         // In pretraining there is no residual.
-        let residual = report.residual_deviation.map_or_else(|| format!("{:7}", "-"), |d| format!("{d:<7.3}"));
+        let residual =
+            report.residual_deviation.map_or_else(|| format!("{:7}", "-"), |d| format!("{d:<7.3}"));
         let text = format!(
             "{:>3.0} %  {rate:>6.0} steps/s  loss {:<9.3e}  residual sd {residual}  {left:.0} s left",
             100.0 * report.progress,

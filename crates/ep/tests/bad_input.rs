@@ -157,7 +157,12 @@ fn plans_that_cannot_be_used() {
     go("unknown.toml", &changed("seed = 1\n", "seed = 1\nspeed = 2\n"), &["line", "speed"]);
     go("typo.toml", &changed("outgroup = \"a\"", "outgroup = \"z\""), &["outgroup", "`z`"]);
     go("negative.toml", &changed("seed = 1", "seed = -1"), &["line"]);
-    go("version.toml", &changed("version = 1", "version = 9"), &["version", "9"]);
+    go("version.toml", &changed("version = 2", "version = 9"), &["plan version 2", "found 9"]);
+    // Plans of the first version had other fields; the version is what is said.
+    let first = "version = 1\nseed = 1\n[phylo]\ntaxa = []\nclients = [\"a\"]\n";
+    go("first.toml", first.as_bytes(), &["plan version 2", "found 1", "make the plan again"]);
+    let (common, _) = plan.split_once("[phylo]").unwrap();
+    go("bare.toml", common.as_bytes(), &["exactly one section with a model", "[phylo]", "found none"]);
     go("budget.toml", &changed("60s", "60"), &["line", "`60`"]);
     go("length.toml", &changed("length = 0.1", "length = -0.1"), &["-0.1"]);
     go("nan.toml", &changed("length = 0.1", "length = nan"), &["NaN"]);

@@ -186,7 +186,7 @@ fn damage_in_a_run_folder_is_noticed() {
     let mut other = command;
     other[2] = &other_data;
     refuse(&other, 3, &["data.nex", "another run"]);
-    folder.write("out/plan.toml", "version = 1\nseed = \"x\"\n");
+    folder.write("out/plan.toml", "version = 2\nseed = \"x\"\n");
     refuse(&command, 3, &["plan.toml", "line 2"]);
     same();
 

@@ -228,6 +228,7 @@ fn check_report(folder: &Folder) {
         }
     }
     assert_eq!(report["server_steps"], 30);
+    assert_eq!(folder.read("a/server/log.jsonl").lines().count(), 2, "one line for each short training");
     let importance = &report["importance"];
     let exact_log_z = report["exact"]["log_marginal_likelihood"].as_f64().unwrap();
     let estimate = importance["log_marginal_likelihood"].as_f64().unwrap();

@@ -32,7 +32,7 @@ fn stages_in_a_folder_make_the_same_posterior_as_a_run() {
     let other =
         folder.write("other.fasta", std::fs::read_to_string(&alignment).unwrap().replace("AAGC", "CCGC"));
     let plan_other = ["plan", "phylo", &other, "--clients", "2", "--out", &out, "--seed", "9"];
-    refuse(&plan_other, 3, &["data.nex", "the same sites", "another run"]);
+    refuse(&plan_other, 3, &["data.nex", "the same part of the same data", "another run"]);
     assert_eq!(folder.read("stages/clients/0/data.nex"), sites);
 
     let status = || succeed(&["status", &out]).out;
@@ -239,7 +239,7 @@ fn refuse_trainings(folder: &Folder, plan: &str, data: &[String], files: &[Strin
     let foreign = folder.write("foreign.nwk", "(a,b,(c,(d,e)));\n(a,b,(c,(d,x)));\n");
     round(&foreign, &["foreign.nwk", "line 2", "`x`"]);
     round(&folder.write("broken.nwk", "(a,b,(c,(d,e));\n"), &["broken.nwk", "line 1"]);
-    round(&folder.write("none.nwk", "\n"), &["none.nwk", "at least one tree"]);
+    round(&folder.write("none.nwk", "\n"), &["none.nwk", "trees, one a line"]);
     round(&folder.write("binary.nwk", [0xff, 0xfe, 0]), &["binary.nwk"]);
     round(&folder.name("centre"), &["centre", "a folder"]);
     go(&["--data", &data[0], "--proposals", trees], 2, &["--previous"]);

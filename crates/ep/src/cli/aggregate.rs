@@ -7,15 +7,14 @@ use gfn_core::client::ClientModel;
 use gfn_core::domain::Domain;
 use gfn_core::server::ServerModel;
 use gfn_core::{Environment, Error, Place, Result};
-use gfn_phylo::TreeDomain;
 
 use super::print;
 use crate::budget::RunBudget;
 use crate::files::input_file;
 use crate::folder::{RunFolder, client_file, content_key, newest_round, proposals_file, server_file};
-use crate::phylo::proposals::{PROPOSALS, write_trees};
-use crate::plan::Plan;
+use crate::plan::{Model, Plan};
 use crate::progress::Progress;
+use crate::proposals::{PROPOSALS, write_objects};
 use crate::stages::{StageContext, aggregate as aggregate_clients, propose};
 
 /// `ep aggregate`
@@ -42,19 +41,26 @@ pub struct AggregateArguments {
 /// `ep aggregate`
 pub fn aggregate(arguments: &AggregateArguments) -> Result<()> {
     let plan = Plan::of(&arguments.target)?;
-    let domain = plan.domain()?;
+    match plan.model()? {
+        Model::Phylo(model) => aggregate_over(arguments, &plan, &model.domain()?),
+    }
+}
+
+fn aggregate_over<D: Domain>(arguments: &AggregateArguments, plan: &Plan, domain: &D) -> Result<()> {
+    let fingerprint = plan.fingerprint()?;
     let in_folder = arguments.target.is_dir().then(|| arguments.target.clone());
     let Some(out) = arguments.out.clone().or(in_folder) else {
         return Err(Error::usage("--out", "a folder for the result", "none", "add --out DIR"));
     };
-    let files = client_files(arguments, &plan)?;
-    let (mut clients, key) = load_clients(arguments, &plan, &domain, &files)?;
+    let files = client_files(arguments, plan)?;
+    let (mut clients, key) = load_clients(arguments, &fingerprint, domain, &files)?;
     let round = clients.iter().map(|(c, _)| c.meta.round).max().unwrap_or(0);
-    let mut folder = RunFolder::open(&out)?;
-    if !folder.claim(&plan, |present| present.fingerprint() == plan.fingerprint())? {
+    let mut folder = RunFolder::open(&out, plan.model()?.result_files())?;
+    let same = |present: &Plan| present.fingerprint().is_ok_and(|other| other == fingerprint);
+    if !folder.claim(plan, same)? {
         return Err(Error::input(
             Place::file(folder.path("plan.toml")),
-            format!("the plan {} of these clients", plan.fingerprint()),
+            format!("the plan {fingerprint} of these clients"),
             "another plan",
             "choose another --out",
         ));
@@ -71,27 +77,28 @@ pub fn aggregate(arguments: &AggregateArguments) -> Result<()> {
         }
         _ => {
             let context = StageContext {
-                plan: plan.fingerprint(),
+                plan: fingerprint,
                 seed: plan.seed,
                 budget: arguments.budget.unwrap_or(plan.budget).whole(),
                 checkpoint: Some(checkpoint.clone()),
                 progress: progress.stage("server", folder.path("server/log.jsonl")),
             };
-            aggregate_clients(&domain, clients, round, context)?
+            aggregate_clients(domain, clients, round, context)?
         }
     };
     server.save(&folder.path(&name))?;
     folder.finish(&name, server.meta.seconds, server.meta.steps)?;
     // It may never have been written.
     let _ = std::fs::remove_file(checkpoint);
-    let proposals = proposals_file(round + 1);
-    write_trees(&folder.path(&proposals), &domain, &propose(&domain, &server, PROPOSALS, plan.seed))?;
+    let proposals = proposals_file(round + 1, domain.objects_extension());
+    write_objects(&folder.path(&proposals), domain, &propose(domain, &server, PROPOSALS, plan.seed))?;
     folder.finish(&proposals, 0.0, 0)?;
     print(&format!(
-        "{}: {} clients, {} steps\nTrees for an extra round: {}\n",
+        "{}: {} clients, {} steps\nFor an extra round, {}: {}\n",
         folder.path(&name).display(),
         server.meta.clients.len(),
         server.meta.steps,
+        domain.objects_word(),
         folder.path(&proposals).display()
     ))
 }
@@ -99,10 +106,10 @@ pub fn aggregate(arguments: &AggregateArguments) -> Result<()> {
 type WeightedClients = Vec<(ClientModel, f64)>;
 
 /// The clients with their weights, checked against the plan and each other, and a name for exactly this product.
-fn load_clients(
+fn load_clients<D: Domain>(
     arguments: &AggregateArguments,
-    plan: &Plan,
-    domain: &TreeDomain,
+    fingerprint: &str,
+    domain: &D,
     files: &[PathBuf],
 ) -> Result<(WeightedClients, String)> {
     let weights =
@@ -135,7 +142,7 @@ fn load_clients(
     let mut parts = Vec::new();
     for (path, weight) in files.iter().zip(weights) {
         let client = ClientModel::load(input_file(path)?)?;
-        client.check_plan(path, &plan.fingerprint(), domain.environment().spec())?;
+        client.check_plan(path, fingerprint, domain.environment().spec())?;
         if let Some((twin, _)) = clients.iter().find(|(c, _)| c.meta.client == client.meta.client) {
             return Err(Error::input(
                 Place::file(path),
@@ -157,7 +164,7 @@ fn client_files(arguments: &AggregateArguments, plan: &Plan) -> Result<Vec<PathB
         return Ok(arguments.clients.clone());
     }
     let folder: &Path = &arguments.target;
-    let n = plan.phylo.clients.len();
+    let n = plan.clients.len();
     let newest = |k: usize| {
         let round = newest_round(folder, |round| client_file(k, round))?;
         Some(folder.join(client_file(k, round)))

@@ -30,8 +30,8 @@ pub struct InspectArguments {
 pub fn status(arguments: &StatusArguments) -> Result<()> {
     let plan = Plan::of(&arguments.target)?;
     let target = &arguments.target;
-    let mut text = format!("plan {} with {} clients\n", plan.fingerprint(), plan.phylo.clients.len());
-    for (k, name) in plan.phylo.clients.iter().enumerate() {
+    let mut text = format!("plan {} with {} clients\n", plan.fingerprint()?, plan.clients.len());
+    for (k, name) in plan.clients.iter().enumerate() {
         let done = newest_round(target, |round| client_file(k, round));
         let training = target.join(client_checkpoint(k, done.map_or(0, |round| round + 1))).exists();
         let state = match (done, training) {

@@ -2,6 +2,7 @@
 
 mod aggregate;
 mod look;
+mod options;
 mod phylo;
 mod plan;
 mod sample;

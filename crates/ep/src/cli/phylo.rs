@@ -7,15 +7,12 @@ use gfn_core::{Error, Result};
 use gfn_phylo::alignment::{AlignmentSummary, read_alignment, write_fasta};
 use gfn_phylo::{BranchLengths, Likelihood, NewickTree, SitePatterns, SubstitutionModel};
 
+use super::options::RunOptions;
 use super::plan::{PlanOptions, make_plan};
 use super::print;
-use super::sample::check_samples;
 use crate::files::{input_file, read_text};
 use crate::phylo::options::ModelOptions;
-use crate::phylo::run::RunSettings;
-
-/// More threads than this are a slip of the keyboard, and some systems take minutes to find out.
-const MAX_THREADS: usize = 1024;
+use crate::plan::Model;
 
 /// `ep phylo …`
 #[derive(Debug, Subcommand)]
@@ -33,21 +30,8 @@ pub enum Action {
 pub struct RunArguments {
     #[command(flatten)]
     plan: PlanOptions,
-    /// Folder for all results; the same command continues an interrupted run there
-    #[arg(long, value_name = "DIR")]
-    out: PathBuf,
-    /// Trees to draw from the aggregate
-    #[arg(long, value_name = "N", default_value_t = 10_000, allow_negative_numbers = true)]
-    samples: usize,
-    /// Also enumerate all trees (up to 9 taxa) and compare
-    #[arg(long)]
-    exact: bool,
-    /// Threads [default: all cores]
-    #[arg(long, value_name = "T", allow_negative_numbers = true)]
-    threads: Option<usize>,
-    /// Say nothing but the summary
-    #[arg(long, short)]
-    quiet: bool,
+    #[command(flatten)]
+    run: RunOptions,
 }
 
 /// `ep phylo check`
@@ -84,26 +68,14 @@ pub fn run(action: Action) -> Result<()> {
 }
 
 fn run_all(arguments: &RunArguments) -> Result<()> {
-    let available = std::thread::available_parallelism().map_or(1, usize::from);
-    let threads = arguments.threads.unwrap_or(available);
-    if !(1..=MAX_THREADS).contains(&threads) {
-        let expected = format!("1 to {MAX_THREADS}");
-        return Err(Error::usage("--threads", expected, threads.to_string(), "correct the option"));
-    }
-    check_samples("--samples", arguments.samples)?;
+    let settings = arguments.run.settings()?;
     let (file, shards, plan) = make_plan(&arguments.plan, 1)?;
-    if matches!(plan.phylo.branch_lengths, BranchLengths::Bins { .. }) && !arguments.quiet {
-        eprintln!("Branch lengths (prior probability): {}", plan.phylo.branch_lengths);
+    let Model::Phylo(model) = plan.model()?;
+    if matches!(model.branch_lengths, BranchLengths::Bins { .. }) && !settings.quiet {
+        eprintln!("Branch lengths (prior probability): {}", model.branch_lengths);
     }
-    let settings = RunSettings {
-        out: arguments.out.clone(),
-        threads,
-        samples: arguments.samples,
-        exact: arguments.exact,
-        quiet: arguments.quiet,
-    };
-    let report = crate::phylo::run::run(&file, &shards, &plan, &settings)?;
-    print(&report.summary(&arguments.out))
+    let report = crate::phylo::run::run(&file, &shards, &plan, model, &settings)?;
+    print(&report.summary(&settings.out))
 }
 
 fn check(arguments: &CheckArguments) -> Result<()> {

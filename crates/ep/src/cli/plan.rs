@@ -3,17 +3,19 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
+use gfn_core::domain::Domain;
 use gfn_core::{Error, ErrorKind, Place, Result};
 use gfn_phylo::alignment::{AlignmentFile, AlignmentSummary, check_for_trees, read_alignment, write_nexus};
 use gfn_phylo::partition::{Split, deal_sites, read_partition_file};
 use gfn_phylo::{BranchLengths, SubstitutionModel};
 
+use super::options::TrainingOptions;
 use super::print;
-use crate::budget::RunBudget;
 use crate::files::input_file;
-use crate::folder::RunFolder;
+use crate::folder::{RunFolder, client_data};
 use crate::phylo::options::{BranchOptions, ModelOptions};
-use crate::plan::{PLAN_VERSION, PhyloPlan, Plan};
+use crate::phylo::plan::PhyloPlan;
+use crate::plan::{Model, Plan};
 
 /// `ep plan …`
 #[derive(Debug, Subcommand)]
@@ -49,27 +51,36 @@ pub struct PlanOptions {
     /// Taxon on which the search hangs its trees; does not change the posterior [default: first in byte order]
     #[arg(long, value_name = "TAXON", help_heading = "Model")]
     pub outgroup: Option<String>,
-    /// Seed of everything random [default: 1]
-    #[arg(long, value_name = "SEED", allow_negative_numbers = true)]
-    pub seed: Option<u64>,
-    /// Training of the whole run: wall-clock time (60s, 5m, 1h), or steps per client (4000steps: results repeat bit for bit; the server and each client in a round make half as many) [default: 60s]
-    #[arg(long, value_name = "TIME|STEPS", allow_hyphen_values = true)]
-    pub budget: Option<RunBudget>,
-    /// Extra rounds in which clients go on with trees the server sends [default: 1 for `ep phylo run`, else 0]
-    #[arg(long, value_name = "K", allow_negative_numbers = true)]
-    pub rounds: Option<u32>,
-    /// A plan whose settings are used where no option is given
-    #[arg(long, value_name = "PLAN.TOML")]
-    pub config: Option<PathBuf>,
+    #[command(flatten)]
+    pub training: TrainingOptions,
 }
 
 /// `ep plan`
 pub fn plan(action: PlanAction) -> Result<()> {
-    let PlanAction::Phylo { options, out, no_data } = action;
-    let (file, shards, plan) = make_plan(&options, 0)?;
-    let folder = RunFolder::open(&out)?;
+    match action {
+        PlanAction::Phylo { options, out, no_data } => {
+            let (file, shards, plan) = make_plan(&options, 0)?;
+            let Model::Phylo(model) = plan.model()?;
+            let extension = model.domain()?.data_extension();
+            let texts = shards.iter().map(|sites| write_nexus(&file.alignment.select_sites(sites)));
+            let shares = if no_data { None } else { Some(texts) };
+            let said = write_plan(&out, &plan, extension, shares)?;
+            print(&format!("{said}\nBranch lengths: {}\n", model.branch_lengths))
+        }
+    }
+}
+
+/// Writes a plan and, if they are given, the clients' data, one text each; returns what to say. A folder belongs to one
+/// plan.
+fn write_plan(
+    out: &Path,
+    plan: &Plan,
+    extension: &str,
+    data: Option<impl Iterator<Item = String>>,
+) -> Result<String> {
+    let folder = RunFolder::open(out, plan.model()?.result_files())?;
     let path = folder.path("plan.toml");
-    if !folder.claim(&plan, |present| *present == plan)? {
+    if !folder.claim(plan, |present| present == plan)? {
         return Err(Error::input(
             Place::file(&path),
             "no plan there, or the same one",
@@ -77,19 +88,12 @@ pub fn plan(action: PlanAction) -> Result<()> {
             "choose another --out",
         ));
     }
-    if !no_data {
-        for (k, sites) in shards.iter().enumerate() {
-            folder.deal(k, &write_nexus(&file.alignment.select_sites(sites)))?;
-        }
+    let with = if data.is_some() { "with their data" } else { "without data" };
+    for (k, text) in data.into_iter().flatten().enumerate() {
+        folder.deal(&client_data(k, extension), &text)?;
     }
-    let data = if no_data { "without data" } else { "with their data" };
-    print(&format!(
-        "Plan {} for {} clients, {data}: {}\nBranch lengths: {}\n",
-        plan.fingerprint(),
-        plan.phylo.clients.len(),
-        path.display(),
-        plan.phylo.branch_lengths
-    ))
+    let (name, n) = (plan.fingerprint()?, plan.clients.len());
+    Ok(format!("Plan {name} for {n} clients, {with}: {}", path.display()))
 }
 
 /// Reads the alignment, deals its sites and fills in the plan.
@@ -111,13 +115,18 @@ pub fn make_plan(
             "there is nothing to infer from: check that this is the alignment",
         ));
     }
-    let config = options.config.as_deref().map(Plan::load).transpose()?;
+    let config = options.training.configured()?;
+    let configured = match &config {
+        Some(config) => {
+            let Model::Phylo(model) = config.model()?;
+            Some((config, model))
+        }
+        None => None,
+    };
     let mut taxa = alignment.taxa.clone();
     taxa.sort();
-    if let (Some(config), Some(path)) = (&config, &options.config) {
-        let mut planned = config.phylo.taxa.clone();
-        planned.sort();
-        if planned != taxa {
+    if let (Some((_, model)), Some(path)) = (configured, &options.training.config) {
+        if model.sorted_taxa() != taxa {
             return Err(Error::input(
                 Place::file(path),
                 "a plan for the taxa of this alignment",
@@ -126,9 +135,8 @@ pub fn make_plan(
             ));
         }
     }
-    let configured = config.as_ref();
     let split = split_of(options.split.as_deref().unwrap_or("round-robin"), &file)?;
-    let n_clients = options.clients.or(configured.map(|c| c.phylo.clients.len()));
+    let n_clients = options.clients.or(configured.map(|(plan, _)| plan.clients.len()));
     let sets = match &split {
         Split::CharacterSets(sets) => Some(sets.clone()),
         Split::PartitionFile(path) => Some(read_partition_file(path, alignment.n_sites())?),
@@ -136,7 +144,7 @@ pub fn make_plan(
     };
     let n_clients = n_clients.or(sets.as_ref().map(|s| s.len().max(1))).unwrap_or(4);
     let shards = deal_sites(alignment.n_sites(), n_clients, &split).map_err(in_alignment)?;
-    let planned = configured.map(|c| &c.phylo.clients).filter(|names| names.len() == n_clients);
+    let planned = configured.map(|(plan, _)| &plan.clients).filter(|names| names.len() == n_clients);
     let names = match (sets, planned) {
         (Some(sets), _) => sets.into_iter().map(|s| s.name).collect(),
         (None, Some(names)) => names.clone(),
@@ -144,34 +152,21 @@ pub fn make_plan(
     };
     let model = match options.model.model(alignment)? {
         Some(model) => model,
-        None => configured.map_or_else(SubstitutionModel::jc69, |c| c.phylo.model.clone()),
+        None => configured.map_or_else(SubstitutionModel::jc69, |(_, c)| c.model.clone()),
     };
     let branch_lengths = match options.branches.branch_lengths()? {
         Some(lengths) => lengths,
         None => match configured {
-            Some(c) => c.phylo.branch_lengths.clone(),
+            Some((_, c)) => c.branch_lengths.clone(),
             None => BranchLengths::fixed(0.1)?,
         },
     };
-    let outgroup =
-        options.outgroup.clone().or(configured.map(|c| c.phylo.outgroup.clone())).unwrap_or(taxa[0].clone());
-    let plan = Plan {
-        version: PLAN_VERSION,
-        seed: options.seed.or(configured.map(|c| c.seed)).unwrap_or(1),
-        budget: options.budget.or(configured.map(|c| c.budget)).unwrap_or(RunBudget::Seconds(60.0)),
-        rounds: options.rounds.or(configured.map(|c| c.rounds)).unwrap_or(default_rounds),
-        phylo: PhyloPlan { taxa, outgroup, clients: names, model, branch_lengths },
-    };
-    // TOML has no larger integers.
-    if plan.seed > i64::MAX as u64 {
-        return Err(Error::usage(
-            "--seed",
-            "a seed below 2^63",
-            plan.seed.to_string(),
-            "choose a smaller one",
-        ));
-    }
-    plan.domain().map_err(in_alignment)?;
+    let outgroup = options.outgroup.clone().or(configured.map(|(_, c)| c.outgroup.clone()));
+    let outgroup = outgroup.unwrap_or_else(|| taxa[0].clone());
+    let model = PhyloPlan { taxa, outgroup, model, branch_lengths };
+    model.domain().map_err(in_alignment)?;
+    let mut plan = options.training.plan(config.as_ref(), default_rounds, names)?;
+    plan.phylo = Some(model);
     Ok((file, shards, plan))
 }
 

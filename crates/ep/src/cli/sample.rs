@@ -1,17 +1,20 @@
-//! `ep sample`: trees from an aggregate, without data.
+//! `ep sample`: objects from an aggregate, without data.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use gfn_core::domain::Domain;
 use gfn_core::server::ServerModel;
 use gfn_core::{Environment, Error, Place, Result};
 
+use super::options::check_samples;
 use super::print;
 use crate::folder::{RunFolder, newest_round, server_file};
 use crate::phylo::report::best_lines;
-use crate::phylo::samples::sample_and_write;
-use crate::plan::Plan;
+use crate::phylo::samples::write_results;
+use crate::plan::{Model, Plan};
+use crate::report::NO_DATA;
+use crate::samples::draw;
 
 /// `ep sample`
 #[derive(Debug, Args)]
@@ -19,7 +22,7 @@ pub struct SampleArguments {
     /// A run folder with an aggregate: the newest one is sampled, and the results are written there
     #[arg(value_name = "DIR")]
     target: PathBuf,
-    /// Trees to draw
+    /// Samples to draw
     #[arg(
         short,
         long,
@@ -31,42 +34,39 @@ pub struct SampleArguments {
     n: usize,
 }
 
-/// Most samples of one command: more do not fit into memory.
-const MAX_SAMPLES: usize = 10_000_000;
-
-/// Refuses numbers of samples that make no sense.
-pub fn check_samples(option: &str, n: usize) -> Result<()> {
-    if (1..=MAX_SAMPLES).contains(&n) {
-        return Ok(());
-    }
-    Err(Error::usage(option, format!("1 to {MAX_SAMPLES}"), n.to_string(), "correct the option"))
-}
-
 /// `ep sample`
 pub fn sample(arguments: &SampleArguments) -> Result<()> {
     check_samples("-n", arguments.n)?;
-    let folder = &arguments.target;
-    let plan = Plan::of(folder)?;
-    let domain = plan.domain()?;
+    let (out, n) = (&arguments.target, arguments.n);
+    let plan = Plan::of(out)?;
+    match plan.model()? {
+        Model::Phylo(model) => {
+            let domain = model.domain()?;
+            let (_locked, server) = newest_aggregate(out, &plan, &domain)?;
+            let samples = draw(&domain, server.policy.as_ref(), n, plan.seed)?;
+            let results = write_results(out, plan.seed, model, &domain, samples, None)?.results;
+            let (distinct, best) = (results.sampled_topologies, best_lines(&results.best_topologies));
+            print(&format!("{n} samples, {distinct} distinct topologies; the best:\n{best}{NO_DATA}\n"))
+        }
+    }
+}
+
+/// The newest aggregate of a run folder, and the folder, locked.
+fn newest_aggregate<D: Domain>(folder: &Path, plan: &Plan, domain: &D) -> Result<(RunFolder, ServerModel)> {
     let Some(round) = newest_round(folder, server_file) else {
         return Err(Error::input(Place::file(folder), "an aggregate", "none", "run `ep aggregate` first"));
     };
-    let _locked = RunFolder::open(folder)?;
+    let locked = RunFolder::open(folder, plan.model()?.result_files())?;
     let path = folder.join(server_file(round));
     let server = ServerModel::load(&path)?;
-    if server.meta.plan != plan.fingerprint() || server.policy.spec().env != *domain.environment().spec() {
+    let expected = plan.fingerprint()?;
+    if server.meta.plan != expected || server.policy.spec().env != *domain.environment().spec() {
         return Err(Error::input(
             Place::file(&path),
-            format!("an aggregate of plan {}", plan.fingerprint()),
+            format!("an aggregate of plan {expected}"),
             format!("one of plan {}", server.meta.plan),
             "aggregate again (`ep aggregate`), or put the plan back that it was made with",
         ));
     }
-    let evidence = sample_and_write(folder, &plan, &domain, &server, None, arguments.n)?;
-    print(&format!(
-        "{} samples, {} distinct topologies; the best:\n{}The server has policies only, no data: no likelihoods, weights or effective sample size.\n",
-        evidence.samples,
-        evidence.topologies,
-        best_lines(&evidence.best)
-    ))
+    Ok((locked, server))
 }

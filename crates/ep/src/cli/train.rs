@@ -6,7 +6,6 @@ use clap::Args;
 use gfn_core::client::ClientModel;
 use gfn_core::domain::Domain;
 use gfn_core::{Environment, Error, Place, Result};
-use gfn_phylo::{Forest, TreeDomain};
 
 use super::print;
 use crate::budget::RunBudget;
@@ -15,9 +14,9 @@ use crate::folder::{
     client_checkpoint, client_data, client_file, client_lock, content_key, lock_file, newest_round,
     proposals_file,
 };
-use crate::phylo::proposals::read_trees;
-use crate::plan::Plan;
+use crate::plan::{Model, Plan};
 use crate::progress::Progress;
+use crate::proposals::read_objects;
 use crate::stages::{Round, StageContext, train_client};
 
 /// `ep train`
@@ -37,8 +36,8 @@ pub struct TrainArguments {
     /// Name of the site in its file; keep it in later rounds [default: that of the file]
     #[arg(long, requires = "data")]
     name: Option<String>,
-    /// The server's trees: go on with an extra round (the second message)
-    #[arg(long, value_name = "TREES.NWK", requires_all = ["previous", "data"])]
+    /// The server's proposals: go on with an extra round (the second message)
+    #[arg(long, value_name = "PROPOSALS", requires_all = ["previous", "data"])]
     proposals: Option<PathBuf>,
     /// This site's file of the round before
     #[arg(long, value_name = "FILE.SAFETENSORS", requires_all = ["proposals", "data"])]
@@ -53,7 +52,7 @@ struct Files {
     name: String,
     data: PathBuf,
     out: PathBuf,
-    /// The client's file of the round before, and the server's trees.
+    /// The client's file of the round before, and the server's proposals.
     round: Option<(PathBuf, PathBuf)>,
     checkpoint: PathBuf,
     log: PathBuf,
@@ -63,28 +62,37 @@ struct Files {
 /// `ep train`
 pub fn train(arguments: &TrainArguments) -> Result<()> {
     let plan = Plan::of(&arguments.target)?;
-    let domain = plan.domain()?;
+    match plan.model()? {
+        Model::Phylo(model) => train_over(arguments, &plan, &model.domain()?),
+    }
+}
+
+fn train_over<D: Domain>(arguments: &TrainArguments, plan: &Plan, domain: &D) -> Result<()> {
+    let fingerprint = plan.fingerprint()?;
     let files = match (&arguments.data, &arguments.out) {
-        (Some(data), Some(out)) => own_files(arguments, &plan, data, out)?,
-        _ => folder_files(arguments, &plan)?,
+        (Some(data), Some(out)) => own_files(arguments, &fingerprint, data, out)?,
+        _ => folder_files(arguments, plan, domain)?,
     };
     let data = domain.read_client(input_file(&files.data)?)?;
     for warning in &data.warnings {
         eprintln!("warning: {warning}");
     }
-    let round = files.round.as_ref().map(|(previous, trees)| read_round(&plan, &domain, previous, trees));
+    let round = files
+        .round
+        .as_ref()
+        .map(|(previous, proposals)| read_round(&fingerprint, domain, previous, proposals));
     let round = round.transpose()?;
     let _lock = lock_file(&files.lock, &files.out)?;
     let progress = Progress::new(false);
     let context = StageContext {
-        plan: plan.fingerprint(),
+        plan: fingerprint,
         seed: plan.seed,
         budget: arguments.budget.unwrap_or(plan.budget).whole(),
         checkpoint: Some(files.checkpoint.clone()),
         progress: progress.stage(&files.name, files.log.clone()),
     };
-    let alone = plan.phylo.clients.len() == 1;
-    let model = train_client(&domain, &files.name, &data, alone, round, context)?;
+    let alone = plan.clients.len() == 1;
+    let model = train_client(domain, &files.name, &data, alone, round, context)?;
     model.save(&files.out)?;
     for leftover in [&files.checkpoint, &files.lock] {
         // The checkpoint may never have been written, and neither is in anybody's way.
@@ -101,16 +109,21 @@ pub fn train(arguments: &TrainArguments) -> Result<()> {
     ))
 }
 
-/// The client's policy so far and the server's trees.
-fn read_round(plan: &Plan, domain: &TreeDomain, previous: &Path, trees: &Path) -> Result<Round<Forest>> {
+/// The client's policy so far and the server's proposals.
+fn read_round<D: Domain>(
+    fingerprint: &str,
+    domain: &D,
+    previous: &Path,
+    proposals: &Path,
+) -> Result<Round<<D::Env as Environment>::State>> {
     let client = ClientModel::load(input_file(previous)?)?;
-    client.check_plan(previous, &plan.fingerprint(), domain.environment().spec())?;
-    let proposals = read_trees(trees, domain)?;
+    client.check_plan(previous, fingerprint, domain.environment().spec())?;
+    let proposals = read_objects(proposals, domain)?;
     Ok(Round { number: client.meta.round + 1, previous: client, proposals })
 }
 
 /// Files of a site that trains on its own.
-fn own_files(arguments: &TrainArguments, plan: &Plan, data: &Path, out: &Path) -> Result<Files> {
+fn own_files(arguments: &TrainArguments, fingerprint: &str, data: &Path, out: &Path) -> Result<Files> {
     if out.exists() {
         return Err(Error::input(
             Place::file(out),
@@ -128,7 +141,7 @@ fn own_files(arguments: &TrainArguments, plan: &Plan, data: &Path, out: &Path) -
     let name = arguments.name.clone().or(before).or(stem).unwrap_or_else(|| "client".into());
     let round = arguments.previous.clone().zip(arguments.proposals.clone());
     // A checkpoint continues only the training that it belongs to: its name covers all that goes in.
-    let mut parts = vec![name.clone().into_bytes(), plan.fingerprint().into_bytes()];
+    let mut parts = vec![name.clone().into_bytes(), fingerprint.as_bytes().to_vec()];
     for path in
         [Some(data), arguments.previous.as_deref(), arguments.proposals.as_deref()].into_iter().flatten()
     {
@@ -155,8 +168,8 @@ fn beside(out: &Path, ending: &str) -> PathBuf {
 }
 
 /// Files of a client of a run folder: the first round that it has not been through.
-fn folder_files(arguments: &TrainArguments, plan: &Plan) -> Result<Files> {
-    let n = plan.phylo.clients.len();
+fn folder_files<D: Domain>(arguments: &TrainArguments, plan: &Plan, domain: &D) -> Result<Files> {
+    let n = plan.clients.len();
     let Some(k) = arguments.client.filter(|&k| k < n && arguments.target.is_dir()) else {
         let client = arguments.client.map_or_else(|| "no --client".into(), |k| format!("--client {k}"));
         return Err(Error::usage(
@@ -169,22 +182,22 @@ fn folder_files(arguments: &TrainArguments, plan: &Plan) -> Result<Files> {
     let folder = &arguments.target;
     let done = newest_round(folder, |round| client_file(k, round));
     let next = done.map_or(0, |round| round + 1);
-    let trees = folder.join(proposals_file(next.max(1)));
+    let proposals = folder.join(proposals_file(next.max(1), domain.objects_extension()));
     let round = match done {
         None => None,
-        Some(done) if trees.exists() => Some((folder.join(client_file(k, done)), trees)),
+        Some(done) if proposals.exists() => Some((folder.join(client_file(k, done)), proposals)),
         Some(_) => {
             return Err(Error::usage(
                 "--client",
-                "a client that is not trained yet, or trees from the server for another round",
-                format!("client {k} trained, and no {}", trees.display()),
-                "aggregate first; that writes the trees",
+                "a client that is not trained yet, or proposals of the server for another round",
+                format!("client {k} trained, and no {}", proposals.display()),
+                "aggregate first; that writes the proposals",
             ));
         }
     };
     Ok(Files {
-        name: plan.phylo.clients[k].clone(),
-        data: folder.join(client_data(k)),
+        name: plan.clients[k].clone(),
+        data: folder.join(client_data(k, domain.data_extension())),
         out: folder.join(client_file(k, next)),
         round,
         checkpoint: folder.join(client_checkpoint(k, next)),

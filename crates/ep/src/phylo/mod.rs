@@ -1,9 +1,8 @@
 //! The tree commands: run, check, likelihood.
 
-pub mod exact;
 pub mod options;
 pub mod output;
-pub mod proposals;
+pub mod plan;
 pub mod report;
 pub mod run;
 pub mod samples;

@@ -12,6 +12,18 @@ use gfn_phylo::{
 };
 use rustc_hash::FxHashMap;
 
+use crate::files::quoted;
+
+/// Names of the files with results of runs over trees.
+pub const RESULT_FILES: [&str; 6] = [
+    "samples.trees",
+    "trees.csv",
+    "splits.csv",
+    "trees_reweighted.csv",
+    "splits_reweighted.csv",
+    "consensus.nwk",
+];
+
 /// Sampled trees with what is known of each.
 pub struct TreeSamples {
     /// Trees in the order they were drawn.
@@ -144,13 +156,4 @@ pub fn write_samples(path: &Path, taxa: &[String], samples: &TreeSamples, length
     }
     text.push_str("end;\n");
     write_atomically(path, text.as_bytes())
-}
-
-/// A CSV field, quoted where it has to be.
-pub fn quoted(field: &str) -> String {
-    if field.contains([',', '"', '\n', '\r']) {
-        format!("\"{}\"", field.replace('"', "\"\""))
-    } else {
-        field.to_string()
-    }
 }

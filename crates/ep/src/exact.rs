@@ -11,10 +11,9 @@ use gfn_core::metrics::{jeffrey, l1};
 use gfn_core::reward::LogReward;
 use gfn_core::server::ServerModel;
 use gfn_core::tensor_file::write_atomically;
-use gfn_phylo::{Forest, MergeForest, TreeDomain};
 use serde::Serialize;
 
-use crate::phylo::output::quoted;
+use crate::files::quoted;
 
 /// States that are enumerated at most.
 const MAX_STATES: usize = 2_000_000;
@@ -42,12 +41,13 @@ pub struct ExactReport {
     pub bound_sharp: f64,
 }
 
-/// Enumerates all trees, writes `exact.csv` (object,target,learned,target_0,learned_0,…) and reports.
-pub fn write_exact(
+/// Enumerates all objects, writes `exact.csv` (object,target,learned,target_0,learned_0,…) and reports. `full` is the
+/// target of the aggregate, `clients` are those of the aggregate's clients in their order.
+pub fn write_exact<D: Domain>(
     path: &Path,
-    domain: &TreeDomain,
-    full: &dyn LogReward<MergeForest>,
-    clients: &[&dyn LogReward<MergeForest>],
+    domain: &D,
+    full: &dyn LogReward<D::Env>,
+    clients: &[&dyn LogReward<D::Env>],
     server: &ServerModel,
 ) -> Result<ExactReport> {
     let env = domain.environment().as_ref();
@@ -75,7 +75,7 @@ pub fn write_exact(
     let references: Vec<_> = policies.iter().map(|(edges, weight)| (edges, *weight)).collect();
     let aggregate = graph.aggregate(&references, &log_factor);
 
-    let objects: Vec<&Forest> = graph.objects().collect();
+    let objects: Vec<_> = graph.objects().collect();
     let mut order: Vec<usize> = (0..objects.len()).collect();
     order.sort_by(|&a, &b| target[b].total_cmp(&target[a]).then(a.cmp(&b)));
     let mut text = String::from("object,target,learned");
