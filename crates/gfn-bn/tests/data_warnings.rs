@@ -56,7 +56,7 @@ fn numeric_tables_are_looked_at() {
     assert_begin(&warned("a,b\n1,2\n"), &["one row only"]);
     assert_begin(&warned("a\n1\n"), &["one column only", "one row only"]);
     let wide: Vec<String> = (0..11).map(|k| format!("c{k}")).collect();
-    let row = |value: &str| vec![value; 11].join(",");
+    let row = |value: &str| [value; 11].join(",");
     let csv = format!("{}\n{}\n{}\n", wide.join(","), row("1"), row("1"));
     let many = warned(&csv);
     assert!(many[0].starts_with("constant: columns c0, c1, c2, c3, c4, c5, c6, c7 and 3 more ("), "{many:?}");
