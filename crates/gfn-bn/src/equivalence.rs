@@ -82,14 +82,14 @@ impl Cpdag {
 impl From<&Dag> for Cpdag {
     fn from(dag: &Dag) -> Self {
         // A node has more ancestors than any of its ancestors.
-        let place = |&node: &usize| (dag.ancestors(node).count_ones(), node);
-        let mut order: Vec<usize> = (0..dag.n_nodes()).collect();
-        order.sort_unstable_by_key(place);
+        let place: Vec<_> = (0..dag.n_nodes()).map(|node| (dag.ancestors(node).count_ones(), node)).collect();
+        let mut order = place.clone();
+        order.sort_unstable();
         let mut compelled = [0; MAX_NODES];
         let mut rows = vec![0; dag.n_nodes()];
-        for y in order {
+        for (_, y) in order {
             let parents = dag.parents(y);
-            let Some(x) = members(parents).max_by_key(place) else { continue };
+            let Some(x) = members(parents).max_by_key(|&u| place[u]) else { continue };
             let is_within = compelled[x] & !parents == 0 && parents & !(1 << x) & !dag.parents(x) == 0;
             compelled[y] = if is_within { compelled[x] } else { parents };
             members(parents).for_each(|u| rows[u] |= 1 << y);
@@ -215,5 +215,5 @@ fn skeleton(dag: &Dag) -> Vec<u64> {
 pub fn class_probabilities<'a>(
     graphs: impl IntoIterator<Item = (&'a Dag, f64)>,
 ) -> Result<Vec<(Cpdag, f64)>> {
-    tabulate(graphs, Cpdag::from, Cpdag::cmp)
+    tabulate(graphs, Cpdag::from, |cpdag, u| cpdag.rows[u])
 }

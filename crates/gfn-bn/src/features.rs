@@ -8,13 +8,12 @@
 //! Markov equivalence class ([`crate::equivalence`]) have the same likelihood, and which of them are likely is up to
 //! the prior.
 
-use std::cmp::Ordering;
 use std::hash::Hash;
 
 use gfn_core::{Error, Place, Result};
 use rustc_hash::FxHashMap;
 
-use crate::dag::{Dag, members};
+use crate::dag::{Dag, MAX_NODES, members};
 use crate::render::RenderEdge;
 
 /// Marginal probabilities of structural features, each d · d, row by row, with zeros on the diagonal.
@@ -111,7 +110,7 @@ pub fn edge_standard_errors<'a>(graphs: impl IntoIterator<Item = (&'a Dag, f64)>
 /// The different graphs with their probabilities, most probable first, then by name. Errors as of
 /// [`FeatureProbabilities::of`].
 pub fn distinct_graphs<'a>(graphs: impl IntoIterator<Item = (&'a Dag, f64)>) -> Result<Vec<(Dag, f64)>> {
-    let table = tabulate(graphs, |dag| dag, |a, b| by_name(a, b))?;
+    let table = tabulate(graphs, |dag| dag, |dag, u| children(dag, u))?;
     Ok(table.into_iter().map(|(dag, probability)| (dag.clone(), probability)).collect())
 }
 
@@ -223,17 +222,33 @@ fn area(mut scored: Vec<(f64, bool)>) -> Option<f64> {
     (comparisons > 0.0).then(|| won / comparisons)
 }
 
-/// Each graph's key with the probability of the key, most probable first, then by the order of the keys.
+/// Each graph's key with the probability of the key, most probable first, then by name: d rows of d digits, each row
+/// the word whose bit v is digit v.
 pub(crate) fn tabulate<'a, K: Hash + Eq>(
     graphs: impl IntoIterator<Item = (&'a Dag, f64)>,
     key: impl Fn(&'a Dag) -> K,
-    order: impl Fn(&K, &K) -> Ordering,
+    name_row: impl Fn(&K, usize) -> u64,
 ) -> Result<Vec<(K, f64)>> {
     let mut sums: FxHashMap<K, f64> = FxHashMap::default();
-    let total = for_each_weighted(graphs, |dag, weight| *sums.entry(key(dag)).or_default() += weight)?;
-    let mut table: Vec<(K, f64)> = sums.into_iter().map(|(key, sum)| (key, sum / total)).collect();
-    table.sort_unstable_by(|a, b| b.1.total_cmp(&a.1).then_with(|| order(&a.0, &b.0)));
-    Ok(table)
+    let mut d = 0;
+    let total = for_each_weighted(graphs, |dag, weight| {
+        d = dag.n_nodes();
+        *sums.entry(key(dag)).or_default() += weight;
+    })?;
+    // Of many draws most are equally probable: the first digits beside the key decide most comparisons without a look
+    // at the rest of two graphs, somewhere in memory.
+    let first_digits = |key: &K| {
+        let rows = 0..d.min(u128::BITS as usize / d);
+        rows.fold(0, |digits, u| digits << d | u128::from(name_row(key, u).reverse_bits() >> (MAX_NODES - d)))
+    };
+    let mut table: Vec<(f64, u128, K)> =
+        sums.into_iter().map(|(key, sum)| (sum / total, first_digits(&key), key)).collect();
+    table.sort_unstable_by(|a, b| {
+        let rows =
+            |entry: &(f64, u128, K)| (0..d).map(|u| name_row(&entry.2, u).reverse_bits()).collect::<Vec<_>>();
+        b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)).then_with(|| rows(a).cmp(&rows(b)))
+    });
+    Ok(table.into_iter().map(|(probability, _, key)| (key, probability)).collect())
 }
 
 /// Hands on each graph with its weight, checked, and returns the sum of the weights.
@@ -306,9 +321,7 @@ fn side(edges: &[f64]) -> usize {
     d
 }
 
-/// The order of two graphs' names, without writing them: the first edge, row by row, that only one of them has.
-fn by_name(a: &Dag, b: &Dag) -> Ordering {
-    let difference = a.parent_sets().iter().zip(b.parent_sets()).map(|(a, b)| a ^ b).enumerate();
-    let first = difference.filter(|(_, set)| *set != 0).map(|(to, set)| (set.trailing_zeros(), to)).min();
-    first.map_or(Ordering::Equal, |(from, to)| (a.parents(to) >> from & 1).cmp(&(b.parents(to) >> from & 1)))
+/// The nodes v with u → v.
+fn children(dag: &Dag, u: usize) -> u64 {
+    dag.parent_sets().iter().enumerate().map(|(v, &parents)| (parents >> u & 1) << v).sum()
 }
