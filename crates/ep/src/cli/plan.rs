@@ -125,15 +125,15 @@ pub fn make_plan(
     };
     let mut taxa = alignment.taxa.clone();
     taxa.sort();
-    if let (Some((_, model)), Some(path)) = (configured, &options.training.config) {
-        if model.sorted_taxa() != taxa {
-            return Err(Error::input(
-                Place::file(path),
-                "a plan for the taxa of this alignment",
-                "one for other taxa",
-                "use the plan with its own alignment",
-            ));
-        }
+    if let (Some((_, model)), Some(path)) = (configured, &options.training.config)
+        && model.sorted_taxa() != taxa
+    {
+        return Err(Error::input(
+            Place::file(path),
+            "a plan for the taxa of this alignment",
+            "one for other taxa",
+            "use the plan with its own alignment",
+        ));
     }
     let split = split_of(options.split.as_deref().unwrap_or("round-robin"), &file)?;
     let n_clients = options.clients.or(configured.map(|(plan, _)| plan.clients.len()));
