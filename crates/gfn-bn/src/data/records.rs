@@ -5,7 +5,7 @@ use std::path::Path;
 use csv::{ByteRecord, Reader, ReaderBuilder};
 use gfn_core::{Error, Place, Result};
 
-/// A CSV file in memory with its header. Separators are commas, semicolons or tabs, whichever the header has most of.
+/// A CSV file in memory with its header (the csv crate passes over a byte order mark). Separators are commas, semicolons or tabs, whichever the header has most of.
 pub(super) struct CsvFile<'a> {
     path: &'a Path,
     bytes: Vec<u8>,
@@ -26,11 +26,8 @@ impl<'a> CsvFile<'a> {
     /// # Errors
     /// A file that cannot be read, is no text, or is empty; column names that are empty or occur twice.
     pub fn open(path: &'a Path) -> Result<Self> {
-        let mut bytes = std::fs::read(path).map_err(|e| Error::io(path, "read", &e))?;
+        let bytes = std::fs::read(path).map_err(|e| Error::io(path, "read", &e))?;
         refuse_other_formats(path, &bytes)?;
-        if bytes.starts_with(b"\xef\xbb\xbf") {
-            bytes.drain(..3);
-        }
         let mut file = CsvFile { path, separator: separator(&bytes), bytes, names: Vec::new() };
         let mut record = ByteRecord::new();
         let Some(start) = file.next(&mut file.reader(), &mut record)? else {
