@@ -1,1 +1,0 @@
-//! Exact log-evidence and edge probabilities by a recursion over sink sets, for up to about twenty nodes.
