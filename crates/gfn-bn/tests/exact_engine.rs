@@ -259,7 +259,9 @@ fn check_posterior(folder: &str, read: impl Fn(&str) -> Option<String>) -> bool 
         let printed = &json["features"][name];
         for (u, v) in (0..d * d).map(|k| (k / d, k % d)) {
             for (feature, found) in [("edge", &found.edges), ("path", &found.paths)] {
-                let difference = found[u * d + v] - printed[feature][u][v].as_f64().unwrap();
+                // Paths are not known of six nodes.
+                let Some(printed) = printed[feature][u][v].as_f64() else { continue };
+                let difference = found[u * d + v] - printed;
                 assert!(difference.abs() < 1e-9, "{folder} {name} {feature} {u} {v}: {difference:e}");
             }
         }

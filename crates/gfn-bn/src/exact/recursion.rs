@@ -191,10 +191,8 @@ fn forward_block(sums: &ParentSums, weights: &Weights, high: usize, low: usize) 
             // The sign of the term of T is (−1)^{|T|+1}: every sink turns it, beginning with − for none.
             let mut term = Term { mantissa: -weight, exponent: weights.exponents[set] };
             nodes(high_sinks).for_each(|sink| term = term.with_sink(sums.get(sink, set)));
-            if high_sinks != 0 {
-                if term.over(block.exponents[low_set]).abs() < NEGLIGIBLE {
-                    continue;
-                }
+            if high_sinks != 0 && term.over(block.exponents[low_set]).abs() < NEGLIGIBLE {
+                continue;
             }
             candidates.collect(sums, set, lows & !low_set, |bit, sum| {
                 term.with_sink(sum).over(block.exponents[low_set | bit])

@@ -1,1 +1,0 @@
-//! Structure Markov chains on cached local scores: proposals for training, a baseline in reports, an oracle in tests.
