@@ -107,6 +107,7 @@ pub mod exact;
 pub mod features;
 mod knowledge;
 mod prior;
+mod recipe;
 pub mod render;
 mod reward;
 mod score;
@@ -114,6 +115,7 @@ pub mod simulate;
 
 pub use dag::{Dag, MAX_NODES, members};
 pub use data::{DiscreteTable, Table};
+pub use domain::{Combine, DagDomain, NetworkSettings, Site};
 pub use environment::DagEnvironment;
 pub use gfn_core as core;
 pub use knowledge::{Constraints, Knowledge};
