@@ -2,7 +2,6 @@
 
 #[path = "shared/random_tables.rs"]
 mod random_tables;
-mod shared;
 
 use std::collections::HashMap;
 use std::f64::consts::PI;

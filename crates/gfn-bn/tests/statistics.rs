@@ -2,7 +2,6 @@
 
 #[path = "shared/random_tables.rs"]
 mod random_tables;
-mod shared;
 
 use gfn_bn::{
     Bge, BgeSettings, DiscreteTable, GaussianStatistics, LocalScore, PriorMean, RowCounts, ScoreSettings,

@@ -112,8 +112,10 @@ impl DiscreteBic {
             * (self.configurations.n_rows() as f64).ln()
     }
 
+    /// Σ N log N of all sets of variables.
     fn of_all_sets(&self) -> Vec<f64> {
-        self.configurations.of_all_sets(|| (), |(), _, rows| self.configurations.sum(rows, log_power))
+        let configurations = &self.configurations;
+        configurations.of_all_sets(1, || (), |(), _, rows, sum| sum[0] = configurations.sum(rows, log_power))
     }
 
     fn differences(&self, of_sets: &[f64], node: usize) -> Vec<f64> {

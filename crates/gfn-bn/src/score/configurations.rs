@@ -15,7 +15,9 @@ pub(super) struct Configurations {
     columns: Vec<Vec<u16>>,
     /// Levels that there are, seen or not, by column.
     n_levels: Vec<usize>,
-    /// By distinct row: how often it occurs, as a position in `different_counts`.
+    /// By distinct row: how often it occurs.
+    counts: Vec<u64>,
+    /// The same as a position in `different_counts`.
     classes: Vec<u32>,
     /// The different numbers of times that a row occurs; there are O(√n) of them among n rows.
     different_counts: Vec<u64>,
@@ -31,9 +33,39 @@ pub(super) struct Partition {
     /// The rows of the configurations with at least two distinct rows, one configuration after another.
     rows: Vec<u32>,
     /// By such configuration: the end of its rows in `rows`, and how many rows it has, repetitions included.
-    groups: Vec<(usize, u64)>,
+    groups: Vec<(u32, u64)>,
     /// By class of rows: number of configurations that consist of one such row.
     alone: Vec<u32>,
+}
+
+/// Whether a partition will be split further.
+#[derive(Clone, Copy, PartialEq)]
+enum Rows {
+    /// Yes: its rows are needed.
+    Kept,
+    /// No: its numbers of rows are enough.
+    Counted,
+}
+
+/// The levels of a variable that the rows of one configuration have.
+struct Levels {
+    /// By level.
+    met: Vec<Level>,
+    /// The levels met, in the order of the rows.
+    order: Vec<u16>,
+}
+
+/// A level within one configuration.
+#[derive(Clone, Copy, Default)]
+struct Level {
+    /// Number of distinct rows.
+    distinct: u32,
+    /// Number of rows, repetitions included.
+    count: u64,
+    /// The last of them.
+    last: u32,
+    /// Where the next of them goes.
+    next: u32,
 }
 
 impl Configurations {
@@ -45,6 +77,7 @@ impl Configurations {
         Configurations {
             columns: rows.distinct_rows().columns().to_vec(),
             n_levels: rows.levels().iter().map(Vec::len).collect(),
+            counts: rows.counts().to_vec(),
             classes: rows.counts().iter().map(class).collect(),
             different_counts,
             n_rows: rows.n_rows(),
@@ -80,7 +113,7 @@ impl Configurations {
         } else {
             let n_distinct = u32::try_from(n_distinct).expect("fewer than 2^32 rows fit into memory");
             partition.rows = (0..n_distinct).collect();
-            partition.groups = vec![(partition.rows.len(), self.n_rows)];
+            partition.groups = vec![(n_distinct, self.n_rows)];
         }
         partition
     }
@@ -89,45 +122,70 @@ impl Configurations {
     pub fn family(&self, node: usize, parents: u64) -> (Partition, Partition) {
         debug_assert!(parents >> node & 1 == 0, "node {node} is its own parent");
         let (mut partition, mut next) = (self.whole(), Partition::default());
+        let mut levels = self.levels();
         for column in members(parents) {
-            self.split(&partition, column, &mut next);
+            self.split(&partition, column, &mut levels, Rows::Kept, &mut next);
             std::mem::swap(&mut partition, &mut next);
         }
-        self.split(&partition, node, &mut next);
+        self.split(&partition, node, &mut levels, Rows::Counted, &mut next);
         (partition, next)
     }
 
-    /// Splits each configuration by one more variable.
-    fn split(&self, from: &Partition, column: usize, into: &mut Partition) {
-        let code = |row: u32| self.columns[column][row as usize];
-        let class = |row: u32| self.classes[row as usize] as usize;
+    /// The levels of a variable, not seen yet.
+    fn levels(&self) -> Levels {
+        let most = self.n_levels.iter().max().copied().unwrap_or(0);
+        Levels { met: vec![Level::default(); most], order: Vec::new() }
+    }
+
+    /// Splits each configuration by one more variable, in time that depends on its rows and not on the levels.
+    fn split(&self, from: &Partition, column: usize, levels: &mut Levels, kept: Rows, into: &mut Partition) {
+        let codes = &self.columns[column][..];
+        let Levels { met, order } = levels;
         let Partition { rows, groups, alone } = into;
         rows.clear();
         groups.clear();
         alone.clone_from(&from.alone);
+        // Rows that stay with others come first; the list is cut where they end.
+        rows.resize(if kept == Rows::Kept { from.rows.len() } else { 0 }, 0);
+        let mut end = 0;
         let mut begin = 0;
-        for &(end, _) in &from.groups {
-            let start = rows.len();
-            rows.extend_from_slice(&from.rows[begin..end]);
-            begin = end;
-            rows[start..].sort_unstable_by_key(|&row| code(row));
-            // Runs of one code are moved forward over the rows left out.
-            let (mut read, mut write) = (start, start);
-            while read < rows.len() {
-                let level = code(rows[read]);
-                let run = rows[read..].iter().take_while(|&&row| code(row) == level).count();
-                if run == 1 {
-                    alone[class(rows[read])] += 1;
-                } else {
-                    let count = rows[read..read + run].iter().map(|&row| self.different_counts[class(row)]);
-                    groups.push((write + run, count.sum()));
-                    rows.copy_within(read..read + run, write);
-                    write += run;
+        for &(group_end, _) in &from.groups {
+            let group = &from.rows[begin..group_end as usize];
+            begin = group_end as usize;
+            for &row in group {
+                let code = codes[row as usize];
+                let level = &mut met[usize::from(code)];
+                if level.distinct == 0 {
+                    order.push(code);
                 }
-                read += run;
+                level.distinct += 1;
+                level.count += self.counts[row as usize];
+                level.last = row;
             }
-            rows.truncate(write);
+            for &code in order.iter() {
+                let level = &mut met[usize::from(code)];
+                if level.distinct == 1 {
+                    alone[self.classes[level.last as usize] as usize] += 1;
+                } else {
+                    level.next = end;
+                    end += level.distinct;
+                    groups.push((end, level.count));
+                }
+            }
+            if kept == Rows::Kept {
+                for &row in group {
+                    let level = &mut met[usize::from(codes[row as usize])];
+                    if level.distinct > 1 {
+                        rows[level.next as usize] = row;
+                        level.next += 1;
+                    }
+                }
+            }
+            for code in order.drain(..) {
+                met[usize::from(code)] = Level::default();
+            }
         }
+        rows.truncate(end as usize);
     }
 
     /// Σ f(N) over the configurations that occur, N their numbers of rows.
@@ -137,30 +195,34 @@ impl Configurations {
         together + alone.map(|(&times, &count)| f64::from(times) * f(count)).sum::<f64>()
     }
 
-    /// `value(state, set, configurations of the set)` for all 2^d sets of variables, by bits: depth first, each set
-    /// split from a smaller one. `state` is what a part of the sets shares, from `start`.
+    /// `width` numbers for each of the 2^d sets of variables, set after set by bits, filled in by `fill(state, set,
+    /// configurations of the set, numbers)`: depth first, each set split from a smaller one. `state` is what a part of the
+    /// sets shares, from `start`.
     pub fn of_all_sets<S>(
         &self,
+        width: usize,
         start: impl Fn() -> S + Sync,
-        value: impl Fn(&mut S, u64, &Partition) -> f64 + Sync,
+        fill: impl Fn(&mut S, u64, &Partition, &mut [f64]) + Sync,
     ) -> Vec<f64> {
         let d = self.n_columns();
-        let mut all = vec![0.0; 1 << d];
+        let mut all = vec![0.0; width << d];
         let below = d - PARTS.min(d);
         // The variables from `below` up are the same in all sets of a part.
-        all.par_chunks_mut(1 << below).enumerate().for_each(|(high, part)| {
+        all.par_chunks_mut(width << below).enumerate().for_each(|(high, part)| {
             let mut state = start();
+            let mut levels = self.levels();
             let mut path = vec![Partition::default(); below + 1];
             path[0] = self.whole();
             for column in members((high as u64) << below) {
                 let from = std::mem::take(&mut path[0]);
-                self.split(&from, column, &mut path[0]);
+                self.split(&from, column, &mut levels, Rows::Kept, &mut path[0]);
             }
             let mut visit = |set: usize, partition: &Partition| {
-                part[set] = value(&mut state, ((high << below) | set) as u64, partition);
+                let numbers = &mut part[set * width..(set + 1) * width];
+                fill(&mut state, ((high << below) | set) as u64, partition, numbers);
             };
             visit(0, &path[0]);
-            self.descend(&mut path, 0, below, &mut visit);
+            self.descend(&mut path, 0, below, &mut levels, &mut visit);
         });
         all
     }
@@ -171,13 +233,16 @@ impl Configurations {
         path: &mut [Partition],
         set: usize,
         below: usize,
+        levels: &mut Levels,
         visit: &mut impl FnMut(usize, &Partition),
     ) {
         let Some((from, rest)) = path.split_first_mut() else { return };
         for column in 0..below {
-            self.split(from, column, &mut rest[0]);
+            // Variable 0 is always the last.
+            let rows = if column == 0 { Rows::Counted } else { Rows::Kept };
+            self.split(from, column, levels, rows, &mut rest[0]);
             visit(set | 1 << column, &rest[0]);
-            self.descend(rest, set | 1 << column, column, visit);
+            self.descend(rest, set | 1 << column, column, levels, visit);
         }
     }
 }

@@ -6,7 +6,7 @@ use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 use statrs::function::gamma::ln_gamma;
 
-use super::configurations::{Configurations, Partition};
+use super::configurations::Configurations;
 use super::row_counts::RowCounts;
 use super::{LocalScore, by_parents};
 
@@ -59,46 +59,51 @@ impl Dirichlet {
         Ok(Dirichlet { configurations: Configurations::new(rows), prior })
     }
 
-    /// log a_ijk of a family of variables.
-    fn log_pseudo_count(&self, family: u64) -> f64 {
-        match self.prior {
+    /// log a of a set of variables: a_ijk if it is a family, a_ij if it is the parents of a node with r levels.
+    fn log_pseudo_count(&self, set: u64, parents_of: Option<f64>) -> f64 {
+        let log_a = match self.prior {
+            // As a_ij = ess / q_i is what a_ijk would be if the parents were a family.
             DirichletPrior::Bdeu { equivalent_sample_size } => {
-                equivalent_sample_size.ln() - self.configurations.log_configurations(family)
+                return equivalent_sample_size.ln() - self.configurations.log_configurations(set);
             }
             DirichletPrior::K2 => 0.0,
             DirichletPrior::Jeffreys => 0.5_f64.ln(),
-        }
-    }
-
-    /// log a_ij of a node and its parents.
-    fn log_pseudo_count_of_parents(&self, node: usize, parents: u64) -> f64 {
-        match self.prior {
-            // As the set of variables `parents` would have it as a family: a_ij = ess / q_i.
-            DirichletPrior::Bdeu { .. } => self.log_pseudo_count(parents),
-            _ => self.log_pseudo_count(parents) + self.configurations.n_levels(node).ln(),
-        }
-    }
-
-    /// h(F; a) of all sets of variables F, log a by `log_a`.
-    fn of_all_sets(&self, log_a: impl Fn(u64) -> f64 + Sync) -> Vec<f64> {
-        let value = |known: &mut KnownValues, set: u64, partition: &Partition| {
-            let known = known.at(log_a(set));
-            self.configurations.sum(partition, |count| known.log_rising_factorial(count))
         };
-        self.configurations.of_all_sets(|| KnownValues::up_to(self.configurations.n_rows()), value)
+        log_a + parents_of.map_or(0.0, f64::ln)
     }
 
-    /// The local scores of `node` from h of its families and h of the sets of its parents.
-    fn differences(&self, families: &[f64], parents: &[f64], node: usize) -> Vec<f64> {
-        by_parents(self.n_nodes(), node, |set, family| families[family] - parents[set])
+    /// Numbers of levels of nodes for which sets of parents have pseudo-counts of their own.
+    fn different_levels(&self, nodes: impl Iterator<Item = usize>) -> Vec<f64> {
+        let mut different: Vec<f64> = match self.prior {
+            DirichletPrior::Bdeu { .. } => Vec::new(),
+            _ => nodes.map(|node| self.configurations.n_levels(node)).collect(),
+        };
+        different.sort_by(f64::total_cmp);
+        different.dedup();
+        different
     }
 
-    /// h of all sets of variables as the parents of `node`, where that is not h of the same sets as families.
-    fn of_all_parents(&self, node: usize) -> Option<Vec<f64>> {
-        match self.prior {
-            DirichletPrior::Bdeu { .. } => None,
-            _ => Some(self.of_all_sets(|set| self.log_pseudo_count_of_parents(node, set))),
-        }
+    /// h of all sets of variables: with the pseudo-counts of a family, then with those of parents of nodes with so many
+    /// levels.
+    fn of_all_sets(&self, levels: &[f64]) -> Vec<f64> {
+        let start = || KnownValues::up_to(self.configurations.n_rows());
+        self.configurations.of_all_sets(1 + levels.len(), start, |known, set, partition, sums| {
+            let roles = std::iter::once(None).chain(levels.iter().copied().map(Some));
+            for (sum, parents_of) in sums.iter_mut().zip(roles) {
+                let known = known.at(self.log_pseudo_count(set, parents_of));
+                *sum = self.configurations.sum(partition, |count| known.log_rising_factorial(count));
+            }
+        })
+    }
+
+    /// The local scores of `node` from [`of_all_sets`](Self::of_all_sets).
+    fn differences(&self, of_sets: &[f64], levels: &[f64], node: usize) -> Vec<f64> {
+        let width = 1 + levels.len();
+        let own = self.configurations.n_levels(node);
+        let role = levels.iter().position(|&r| r == own).map_or(0, |position| 1 + position);
+        by_parents(self.n_nodes(), node, |parents, family| {
+            of_sets[family * width] - of_sets[parents * width + role]
+        })
     }
 }
 
@@ -109,35 +114,21 @@ impl LocalScore for Dirichlet {
 
     fn local_score(&self, node: usize, parents: u64) -> f64 {
         let (of_parents, of_family) = self.configurations.family(node, parents);
-        let log_a = self.log_pseudo_count_of_parents(node, parents);
-        let log_a_family = self.log_pseudo_count(parents | 1 << node);
+        let log_a = self.log_pseudo_count(parents, Some(self.configurations.n_levels(node)));
+        let log_a_family = self.log_pseudo_count(parents | 1 << node, None);
         self.configurations.sum(&of_family, |count| log_rising_factorial(log_a_family, count))
             - self.configurations.sum(&of_parents, |count| log_rising_factorial(log_a, count))
     }
 
     fn all_local_scores(&self, node: usize) -> Vec<f64> {
-        let families = self.of_all_sets(|set| self.log_pseudo_count(set));
-        let parents = self.of_all_parents(node);
-        self.differences(&families, parents.as_ref().unwrap_or(&families), node)
+        let levels = self.different_levels(std::iter::once(node));
+        self.differences(&self.of_all_sets(&levels), &levels, node)
     }
 
     fn all_scores(&self) -> Vec<Vec<f64>> {
-        let d = self.n_nodes();
-        let families = self.of_all_sets(|set| self.log_pseudo_count(set));
-        // Nodes with as many levels have the same pseudo-counts a_ij.
-        let levels = |node: usize| self.configurations.n_levels(node);
-        let first_alike =
-            |node: usize| (0..node).find(|&other| levels(other) == levels(node)).unwrap_or(node);
-        let mut all = vec![Vec::new(); d];
-        for first in (0..d).filter(|&node| first_alike(node) == node) {
-            let parents = self.of_all_parents(first);
-            let parents = parents.as_ref().unwrap_or(&families);
-            all.par_iter_mut()
-                .enumerate()
-                .filter(|(node, _)| first_alike(*node) == first)
-                .for_each(|(node, scores)| *scores = self.differences(&families, parents, node));
-        }
-        all
+        let levels = self.different_levels(0..self.n_nodes());
+        let of_sets = self.of_all_sets(&levels);
+        (0..self.n_nodes()).into_par_iter().map(|node| self.differences(&of_sets, &levels, node)).collect()
     }
 }
 
