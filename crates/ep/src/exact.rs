@@ -7,7 +7,7 @@ use gfn_core::Result;
 use gfn_core::aggregate::PriorPower;
 use gfn_core::domain::Domain;
 use gfn_core::exact::{StateGraph, normalise, paper_bound, sharp_bound};
-use gfn_core::metrics::{jeffrey, l1};
+use gfn_core::metrics::{jeffrey, jensen_shannon, l1};
 use gfn_core::reward::LogReward;
 use gfn_core::server::ServerModel;
 use gfn_core::tensor_file::write_atomically;
@@ -31,6 +31,10 @@ pub struct ExactReport {
     pub l1_clients: Vec<f64>,
     /// Between the exact aggregate of the clients (no server training) and the posterior.
     pub l1_exact_aggregation: f64,
+    /// Jensen–Shannon divergence of the learned aggregate.
+    pub jensen_shannon: f64,
+    /// The same of each client's policy and its own posterior.
+    pub jensen_shannon_clients: Vec<f64>,
     /// Jeffrey divergence of the learned aggregate.
     pub jeffrey: f64,
     /// Jeffrey divergence of the exact aggregate: what the bounds bound.
@@ -98,6 +102,10 @@ pub fn write_exact<D: Domain>(
         l1: l1(&learned, &target),
         l1_clients: targets.iter().zip(&learned_clients).map(|(t, l)| l1(l, t)).collect(),
         l1_exact_aggregation: l1(&aggregate, &target),
+        jensen_shannon: jensen_shannon(&learned, &target),
+        jensen_shannon_clients: (targets.iter().zip(&learned_clients))
+            .map(|(target, learned)| jensen_shannon(learned, target))
+            .collect(),
         jeffrey: jeffrey(&learned, &target),
         jeffrey_exact_aggregation: jeffrey(&aggregate, &target),
         bound,

@@ -1,5 +1,6 @@
 //! Orchestration of embarrassingly parallel GFlowNets: plans, stages, run folders, reports, and the `ep` command.
 
+pub mod bn;
 pub mod budget;
 pub mod cli;
 pub mod exact;

@@ -7,6 +7,10 @@ use gfn_core::tensor_file::write_atomically;
 use gfn_core::{Error, Place, Result};
 use serde::{Deserialize, Serialize};
 
+use gfn_bn::NetworkSettings;
+
+use crate::bn::output::RESULT_FILES as NETWORK_RESULTS;
+use crate::bn::plan as bn;
 use crate::budget::RunBudget;
 use crate::files::read_text;
 use crate::phylo::output::RESULT_FILES as TREE_RESULTS;
@@ -31,8 +35,11 @@ pub struct Plan {
     /// Names of the clients, in order.
     pub clients: Vec<String>,
     /// The model of a run over trees. A plan has the model of exactly one domain: [`Plan::model`].
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub phylo: Option<PhyloPlan>,
+    /// The model of a run over network structures.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bn: Option<NetworkSettings>,
 }
 
 /// The model in a plan, by domain.
@@ -40,6 +47,8 @@ pub struct Plan {
 pub enum Model<'a> {
     /// Trees.
     Phylo(&'a PhyloPlan),
+    /// Network structures.
+    Bn(&'a NetworkSettings),
 }
 
 impl Model<'_> {
@@ -47,6 +56,7 @@ impl Model<'_> {
     pub fn section(&self) -> &'static str {
         match self {
             Model::Phylo(_) => "phylo",
+            Model::Bn(_) => "bn",
         }
     }
 
@@ -54,12 +64,14 @@ impl Model<'_> {
     pub fn result_files(&self) -> &'static [&'static str] {
         match self {
             Model::Phylo(_) => &TREE_RESULTS,
+            Model::Bn(_) => &NETWORK_RESULTS,
         }
     }
 
     fn check(&self) -> Result<()> {
         match self {
             Model::Phylo(plan) => plan.check(),
+            Model::Bn(plan) => bn::check(plan),
         }
     }
 
@@ -67,6 +79,7 @@ impl Model<'_> {
     fn fingerprint_parts(&self) -> Vec<String> {
         match self {
             Model::Phylo(plan) => plan.fingerprint_parts(),
+            Model::Bn(plan) => bn::fingerprint_parts(plan),
         }
     }
 }
@@ -134,7 +147,7 @@ impl Plan {
 
     /// The model, with its domain. Refuses plans with none, or with those of several domains.
     pub fn model(&self) -> Result<Model<'_>> {
-        let sections = [self.phylo.as_ref().map(Model::Phylo)];
+        let sections = [self.phylo.as_ref().map(Model::Phylo), self.bn.as_ref().map(Model::Bn)];
         let present: Vec<Model> = sections.into_iter().flatten().collect();
         if let [model] = present[..] {
             return Ok(model);
@@ -142,10 +155,26 @@ impl Plan {
         let names: Vec<String> = present.iter().map(|model| format!("[{}]", model.section())).collect();
         Err(Error::input(
             Place::item("model"),
-            "exactly one section with a model, such as [phylo]",
+            "exactly one section with a model, such as [phylo] or [bn]",
             if names.is_empty() { "none".to_string() } else { names.join(" and ") },
             "make the plan again with `ep plan`",
         ))
+    }
+
+    /// The model of a plan for trees.
+    pub fn trees(&self) -> Result<&PhyloPlan> {
+        match self.model()? {
+            Model::Phylo(plan) => Ok(plan),
+            other => Err(other_domain("trees", "phylo", other)),
+        }
+    }
+
+    /// The model of a plan for network structures.
+    pub fn networks(&self) -> Result<&NetworkSettings> {
+        match self.model()? {
+            Model::Bn(plan) => Ok(plan),
+            other => Err(other_domain("network structures", "bn", other)),
+        }
     }
 
     /// Hash of what decides objects and target.
@@ -153,4 +182,14 @@ impl Plan {
         let parts = self.model()?.fingerprint_parts();
         Ok(fingerprint(&parts.iter().map(String::as_str).collect::<Vec<_>>()))
     }
+}
+
+/// The plan is one for other objects than those wanted, whose section is `section`.
+fn other_domain(wanted: &str, section: &str, found: Model) -> Error {
+    Error::input(
+        Place::item("model"),
+        format!("a plan for {wanted}, with a section [{section}]"),
+        format!("one with a section [{}]", found.section()),
+        "use the plan with its own commands",
+    )
 }

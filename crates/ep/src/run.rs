@@ -8,6 +8,7 @@ use gfn_core::client::ClientModel;
 use gfn_core::domain::{ClientData, Domain};
 use gfn_core::reward::LogReward;
 use gfn_core::server::ServerModel;
+use gfn_core::tensor_file::write_atomically;
 use gfn_core::trainer::Budget;
 use gfn_core::{Environment, Error, Result, Warning};
 use rayon::prelude::*;
@@ -160,6 +161,12 @@ impl<'a, D: Domain> StageRunner<'a, D> {
             self.finish(&name, &checkpoint, model.meta.seconds, model.meta.steps)
         })?;
         ServerModel::load(&self.path(&name))
+    }
+
+    /// Writes a small file that a party sends, and notes that it is complete.
+    pub fn keep(&self, name: &str, text: &str) -> Result<()> {
+        write_atomically(&self.path(name), text.as_bytes())?;
+        self.finish(name, "", 0.0, 0)
     }
 
     /// Draws the samples of the settings and lets `write` make results of them.
@@ -334,7 +341,7 @@ impl<'a, D: Domain> StageRunner<'a, D> {
     }
 
     /// Does a stage that is always done as a whole, and notes its time.
-    fn whole<T>(&self, stage: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    pub fn whole<T>(&self, stage: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
         let clock = Clock::start();
         let value = work()?;
         self.note_time(|times| times.replace(stage, &clock))?;

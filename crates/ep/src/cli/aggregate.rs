@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use gfn_bn::DagDomain;
 use gfn_core::client::ClientModel;
 use gfn_core::domain::Domain;
 use gfn_core::server::ServerModel;
@@ -43,6 +44,7 @@ pub fn aggregate(arguments: &AggregateArguments) -> Result<()> {
     let plan = Plan::of(&arguments.target)?;
     match plan.model()? {
         Model::Phylo(model) => aggregate_over(arguments, &plan, &model.domain()?),
+        Model::Bn(model) => aggregate_over(arguments, &plan, &DagDomain::new(model.clone())?),
     }
 }
 

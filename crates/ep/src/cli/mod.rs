@@ -1,6 +1,7 @@
 //! What can be typed, and what it means.
 
 mod aggregate;
+mod bn;
 mod look;
 mod options;
 mod phylo;
@@ -32,6 +33,9 @@ enum Action {
     /// Phylogenetic trees from an alignment
     #[command(subcommand)]
     Phylo(phylo::Action),
+    /// Structures of Bayesian networks from tables
+    #[command(subcommand)]
+    Bn(bn::Action),
     /// Write a plan: everything the parties share, without data; and deal the data to clients
     #[command(subcommand)]
     Plan(plan::PlanAction),
@@ -51,6 +55,7 @@ enum Action {
 pub fn run(command: Command) -> Result<ExitCode> {
     match command.action {
         Action::Phylo(action) => phylo::run(action)?,
+        Action::Bn(action) => bn::run(action)?,
         Action::Plan(action) => plan::plan(action)?,
         Action::Train(arguments) => train::train(&arguments)?,
         Action::Aggregate(arguments) => aggregate::aggregate(&arguments)?,
@@ -79,5 +84,29 @@ fn print(text: &str) -> Result<()> {
             Err(Error::io("standard output", "write to", &e))
         }
         _ => Ok(()),
+    }
+}
+
+/// A number with 15 significant digits; `-inf` where it is.
+fn significant(value: f64) -> String {
+    if value == 0.0 || !value.is_finite() {
+        // Plain zero, not minus zero.
+        return if value == 0.0 { "0.00000000000000".into() } else { value.to_string() };
+    }
+    let digits = 14 - (value.abs().log10().floor() as i32);
+    format!("{value:.*}", digits.clamp(0, 40) as usize)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::significant;
+
+    #[test]
+    fn numbers_have_fifteen_significant_digits() {
+        assert_eq!(significant(-1.68106186594243), "-1.68106186594243");
+        assert_eq!(significant(-6745.633123456789), "-6745.63312345679");
+        assert_eq!(significant(f64::NEG_INFINITY), "-inf");
+        assert_eq!(significant(-0.0), "0.00000000000000");
+        assert_eq!(significant(-0.001234567890123456), "-0.00123456789012346");
     }
 }

@@ -37,6 +37,14 @@ impl TrainingOptions {
         self.config.as_deref().map(Plan::load).transpose()
     }
 
+    /// What is wrong with the plan of the option `--config` is wrong in its file.
+    pub fn in_config(&self, error: Error) -> Error {
+        match &self.config {
+            Some(path) => error.in_file(path),
+            None => error,
+        }
+    }
+
     /// A plan without a model yet: what is not given is taken from `configured`, else the default.
     pub fn plan(&self, configured: Option<&Plan>, default_rounds: u32, clients: Vec<String>) -> Result<Plan> {
         let seed = self.seed.or(configured.map(|c| c.seed)).unwrap_or(1);
@@ -56,6 +64,7 @@ impl TrainingOptions {
             rounds: self.rounds.or(configured.map(|c| c.rounds)).unwrap_or(default_rounds),
             clients,
             phylo: None,
+            bn: None,
         })
     }
 }
@@ -69,7 +78,7 @@ pub struct RunOptions {
     /// Samples to draw from the aggregate
     #[arg(long, value_name = "N", default_value_t = 10_000, allow_negative_numbers = true)]
     pub samples: usize,
-    /// Also compute the exact posterior and compare (small problems only: trees of up to 9 taxa)
+    /// Also compute the exact posterior and compare (small problems only: trees of up to 9 taxa, networks of up to 20 variables)
     #[arg(long)]
     pub exact: bool,
     /// Threads [default: all cores]

@@ -9,10 +9,9 @@ use gfn_phylo::{BranchLengths, Likelihood, NewickTree, SitePatterns, Substitutio
 
 use super::options::RunOptions;
 use super::plan::{PlanOptions, make_plan};
-use super::print;
+use super::{print, significant};
 use crate::files::{input_file, read_text};
 use crate::phylo::options::ModelOptions;
-use crate::plan::Model;
 
 /// `ep phylo …`
 #[derive(Debug, Subcommand)]
@@ -70,7 +69,7 @@ pub fn run(action: Action) -> Result<()> {
 fn run_all(arguments: &RunArguments) -> Result<()> {
     let settings = arguments.run.settings()?;
     let (file, shards, plan) = make_plan(&arguments.plan, 1)?;
-    let Model::Phylo(model) = plan.model()?;
+    let model = plan.trees()?;
     if matches!(model.branch_lengths, BranchLengths::Bins { .. }) && !settings.quiet {
         eprintln!("Branch lengths (prior probability): {}", model.branch_lengths);
     }
@@ -103,28 +102,4 @@ fn likelihood(arguments: &LikelihoodArguments) -> Result<()> {
     let model = arguments.model.model(&file.alignment)?.unwrap_or_else(SubstitutionModel::jc69);
     let likelihood = Likelihood::new(&model, &SitePatterns::new(&file.alignment))?;
     print(&format!("{}\n", significant(likelihood.tree_log_likelihood(&newick).map_err(in_file)?)))
-}
-
-/// A number with 15 significant digits; `-inf` where it is.
-fn significant(value: f64) -> String {
-    if value == 0.0 || !value.is_finite() {
-        // Plain zero, not minus zero.
-        return if value == 0.0 { "0.00000000000000".into() } else { value.to_string() };
-    }
-    let digits = 14 - (value.abs().log10().floor() as i32);
-    format!("{value:.*}", digits.clamp(0, 40) as usize)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::significant;
-
-    #[test]
-    fn numbers_have_fifteen_significant_digits() {
-        assert_eq!(significant(-1.68106186594243), "-1.68106186594243");
-        assert_eq!(significant(-6745.633123456789), "-6745.63312345679");
-        assert_eq!(significant(f64::NEG_INFINITY), "-inf");
-        assert_eq!(significant(-0.0), "0.00000000000000");
-        assert_eq!(significant(-0.001234567890123456), "-0.00123456789012346");
-    }
 }

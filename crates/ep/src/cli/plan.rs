@@ -10,12 +10,12 @@ use gfn_phylo::partition::{Split, deal_sites, read_partition_file};
 use gfn_phylo::{BranchLengths, SubstitutionModel};
 
 use super::options::TrainingOptions;
-use super::print;
+use super::{bn, print};
 use crate::files::input_file;
 use crate::folder::{RunFolder, client_data};
 use crate::phylo::options::{BranchOptions, ModelOptions};
 use crate::phylo::plan::PhyloPlan;
-use crate::plan::{Model, Plan};
+use crate::plan::Plan;
 
 /// `ep plan …`
 #[derive(Debug, Subcommand)]
@@ -31,6 +31,8 @@ pub enum PlanAction {
         #[arg(long)]
         no_data: bool,
     },
+    /// A plan for network structures, without data: every site has its own
+    Bn(Box<bn::PlanArguments>),
 }
 
 /// Options that make a plan.
@@ -60,13 +62,14 @@ pub fn plan(action: PlanAction) -> Result<()> {
     match action {
         PlanAction::Phylo { options, out, no_data } => {
             let (file, shards, plan) = make_plan(&options, 0)?;
-            let Model::Phylo(model) = plan.model()?;
+            let model = plan.trees()?;
             let extension = model.domain()?.data_extension();
             let texts = shards.iter().map(|sites| write_nexus(&file.alignment.select_sites(sites)));
             let shares = if no_data { None } else { Some(texts) };
             let said = write_plan(&out, &plan, extension, shares)?;
             print(&format!("{said}\nBranch lengths: {}\n", model.branch_lengths))
         }
+        PlanAction::Bn(arguments) => bn::plan(&arguments),
     }
 }
 
@@ -117,10 +120,7 @@ pub fn make_plan(
     }
     let config = options.training.configured()?;
     let configured = match &config {
-        Some(config) => {
-            let Model::Phylo(model) = config.model()?;
-            Some((config, model))
-        }
+        Some(config) => Some((config, config.trees().map_err(|e| options.training.in_config(e))?)),
         None => None,
     };
     let mut taxa = alignment.taxa.clone();

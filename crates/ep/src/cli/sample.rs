@@ -3,12 +3,16 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use gfn_bn::DagDomain;
 use gfn_core::domain::Domain;
 use gfn_core::server::ServerModel;
 use gfn_core::{Environment, Error, Place, Result};
 
 use super::options::check_samples;
 use super::print;
+use crate::bn::estimates::write_results as write_networks;
+use crate::bn::plan::combine_text;
+use crate::bn::report::picture_lines;
 use crate::folder::{RunFolder, newest_round, server_file};
 use crate::phylo::report::best_lines;
 use crate::phylo::samples::write_results;
@@ -47,6 +51,18 @@ pub fn sample(arguments: &SampleArguments) -> Result<()> {
             let results = write_results(out, plan.seed, model, &domain, samples, None)?.results;
             let (distinct, best) = (results.sampled_topologies, best_lines(&results.best_topologies));
             print(&format!("{n} samples, {distinct} distinct topologies; the best:\n{best}{NO_DATA}\n"))
+        }
+        Model::Bn(model) => {
+            let domain = DagDomain::new(model.clone())?;
+            let (_locked, server) = newest_aggregate(out, &plan, &domain)?;
+            let samples = draw(&domain, server.policy.as_ref(), n, plan.seed)?;
+            let pictured = write_networks(out, plan.seed, &domain, samples, None)?.pictured;
+            let lines = picture_lines(&pictured);
+            let (graphs, classes) = (pictured.sampled_graphs, pictured.sampled_classes);
+            print(&format!(
+                "{n} samples, {graphs} distinct graphs in {classes} equivalence classes\n{lines}{}\n{NO_DATA}\n",
+                combine_text(model)
+            ))
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use gfn_bn::DagDomain;
 use gfn_core::client::ClientModel;
 use gfn_core::domain::Domain;
 use gfn_core::{Environment, Error, Place, Result};
@@ -64,6 +65,7 @@ pub fn train(arguments: &TrainArguments) -> Result<()> {
     let plan = Plan::of(&arguments.target)?;
     match plan.model()? {
         Model::Phylo(model) => train_over(arguments, &plan, &model.domain()?),
+        Model::Bn(model) => train_over(arguments, &plan, &DagDomain::new(model.clone())?),
     }
 }
 
