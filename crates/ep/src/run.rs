@@ -31,7 +31,7 @@ use crate::times::{Clock, Times};
 /// Time and memory over all processes.
 const TIMES: &str = "times.json";
 /// Label, client's name and stage of one policy that is trained at the server on all data.
-const CENTRALISED: &str = "centralised";
+pub const CENTRALISED: &str = "centralised";
 
 /// What a run needs besides its plan.
 #[derive(Debug, Clone)]

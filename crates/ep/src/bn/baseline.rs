@@ -11,6 +11,8 @@ use crate::samples::residual_deviation;
 
 /// Graphs that the chains keep.
 const GRAPHS: usize = 16_000;
+/// Moves of each chain at least: fractions of a second, and chains over few graphs mix slowly, too.
+const MOVES: u64 = 200_000;
 /// Graphs that independent trajectories start from.
 const INDEPENDENT_GRAPHS: usize = 1000;
 /// Restarts of hill climbing.
@@ -56,7 +58,11 @@ impl Found {
     pub fn new(domain: &DagDomain, reward: &DagReward, seed: u64) -> Self {
         let env = domain.environment();
         let score = |node: usize, parents: u64| reward.local_score(node, parents);
-        let settings = ChainSettings::for_graphs(GRAPHS, env.n_nodes(), seed);
+        let mut settings = ChainSettings::for_graphs(GRAPHS, env.n_nodes(), seed);
+        let more = MOVES.div_ceil(settings.moves);
+        settings.moves *= more;
+        settings.keep_every *= more;
+        settings.burn_in *= more.min(4);
         Found {
             chains: sample_structures(&score, env.constraints(), &settings),
             climbed: hill_climb(&score, env.constraints(), RESTARTS, seed),

@@ -131,6 +131,9 @@ impl RunReport<NetworkResults> {
     pub fn summary(&self, out: &Path) -> String {
         let results = &self.results;
         let mut text = self.opening_lines();
+        let sites: Vec<String> =
+            results.sites.iter().map(|site| format!("{} ({})", site.name, site.data)).collect();
+        let _ = writeln!(text, "  sites: {}", sites.join(", "));
         let _ = writeln!(text, "  {}", results.combine.text);
         let _ = writeln!(
             text,

@@ -3,13 +3,15 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use gfn_bn::DagDomain;
+use gfn_bn::{Combine, DagDomain};
 use gfn_core::client::ClientModel;
 use gfn_core::domain::Domain;
 use gfn_core::server::ServerModel;
 use gfn_core::{Environment, Error, Place, Result};
 
 use super::print;
+use super::statistics::merge_statistics;
+use crate::bn::pooled::refuse_statistics;
 use crate::budget::RunBudget;
 use crate::files::input_file;
 use crate::folder::{RunFolder, client_file, content_key, newest_round, proposals_file, server_file};
@@ -22,7 +24,7 @@ use crate::stages::{StageContext, aggregate as aggregate_clients, propose};
 #[derive(Debug, Args)]
 pub struct AggregateArguments {
     /// A run folder, or a plan (with --out)
-    target: PathBuf,
+    pub target: PathBuf,
     /// The clients' files, if not those of the run folder
     clients: Vec<PathBuf>,
     /// Run folder for the result [default: the run folder given]
@@ -30,13 +32,13 @@ pub struct AggregateArguments {
     out: Option<PathBuf>,
     /// Weights of the clients in the product, separated by commas [default: 1 each]
     #[arg(long, value_name = "W,…", value_delimiter = ',', allow_hyphen_values = true)]
-    weights: Vec<f64>,
+    pub weights: Vec<f64>,
     /// In a run folder: go on if at least so many clients are there [default: all]
     #[arg(long, value_name = "K", allow_negative_numbers = true)]
     min_clients: Option<usize>,
     /// Training: time (60s, 5m, 1h) or steps (4000steps) [default: all of the plan's budget]
     #[arg(long, value_name = "TIME|STEPS", allow_hyphen_values = true)]
-    budget: Option<RunBudget>,
+    pub budget: Option<RunBudget>,
 }
 
 /// `ep aggregate`
@@ -44,29 +46,26 @@ pub fn aggregate(arguments: &AggregateArguments) -> Result<()> {
     let plan = Plan::of(&arguments.target)?;
     match plan.model()? {
         Model::Phylo(model) => aggregate_over(arguments, &plan, &model.domain()?),
-        Model::Bn(model) => aggregate_over(arguments, &plan, &DagDomain::new(model.clone())?),
+        Model::Bn(model) => {
+            let domain = DagDomain::new(model.clone())?;
+            match model.combine {
+                Combine::Product => aggregate_over(arguments, &plan, &domain),
+                Combine::Pooled => merge_statistics(arguments, &plan, &domain),
+            }
+        }
     }
 }
 
 fn aggregate_over<D: Domain>(arguments: &AggregateArguments, plan: &Plan, domain: &D) -> Result<()> {
     let fingerprint = plan.fingerprint()?;
-    let in_folder = arguments.target.is_dir().then(|| arguments.target.clone());
-    let Some(out) = arguments.out.clone().or(in_folder) else {
-        return Err(Error::usage("--out", "a folder for the result", "none", "add --out DIR"));
-    };
-    let files = client_files(arguments, plan)?;
+    let folder: &Path = &arguments.target;
+    let files = client_files(arguments, plan, |k| {
+        let round = newest_round(folder, |round| client_file(k, round))?;
+        Some(folder.join(client_file(k, round)))
+    })?;
     let (mut clients, key) = load_clients(arguments, &fingerprint, domain, &files)?;
     let round = clients.iter().map(|(c, _)| c.meta.round).max().unwrap_or(0);
-    let mut folder = RunFolder::open(&out, plan.model()?.result_files())?;
-    let same = |present: &Plan| present.fingerprint().is_ok_and(|other| other == fingerprint);
-    if !folder.claim(plan, same)? {
-        return Err(Error::input(
-            Place::file(folder.path("plan.toml")),
-            format!("the plan {fingerprint} of these clients"),
-            "another plan",
-            "choose another --out",
-        ));
-    }
+    let mut folder = open_out(arguments, plan, &fingerprint)?;
     let progress = Progress::new(false);
     let name = server_file(round);
     // Any client's checkpoint would fit: the name covers the clients and their weights.
@@ -143,6 +142,7 @@ fn load_clients<D: Domain>(
     let mut clients: WeightedClients = Vec::new();
     let mut parts = Vec::new();
     for (path, weight) in files.iter().zip(weights) {
+        refuse_statistics(path)?;
         let client = ClientModel::load(input_file(path)?)?;
         client.check_plan(path, fingerprint, domain.environment().spec())?;
         if let Some((twin, _)) = clients.iter().find(|(c, _)| c.meta.client == client.meta.client) {
@@ -160,22 +160,40 @@ fn load_clients<D: Domain>(
     Ok((clients, content_key(parts.iter().map(Vec::as_slice))))
 }
 
+/// Opens the folder of the result, and claims it for the plan.
+pub fn open_out(arguments: &AggregateArguments, plan: &Plan, fingerprint: &str) -> Result<RunFolder> {
+    let in_folder = arguments.target.is_dir().then(|| arguments.target.clone());
+    let Some(out) = arguments.out.clone().or(in_folder) else {
+        return Err(Error::usage("--out", "a folder for the result", "none", "add --out DIR"));
+    };
+    let folder = RunFolder::open(&out, plan.model()?.result_files())?;
+    let same = |present: &Plan| present.fingerprint().is_ok_and(|other| other == *fingerprint);
+    if !folder.claim(plan, same)? {
+        return Err(Error::input(
+            Place::file(folder.path("plan.toml")),
+            format!("the plan {fingerprint} of these clients"),
+            "another plan",
+            "choose another --out",
+        ));
+    }
+    Ok(folder)
+}
+
 /// The files on the command line, or the newest of each client of the run folder.
-fn client_files(arguments: &AggregateArguments, plan: &Plan) -> Result<Vec<PathBuf>> {
+pub fn client_files(
+    arguments: &AggregateArguments,
+    plan: &Plan,
+    newest: impl Fn(usize) -> Option<PathBuf>,
+) -> Result<Vec<PathBuf>> {
     if !arguments.clients.is_empty() {
         return Ok(arguments.clients.clone());
     }
-    let folder: &Path = &arguments.target;
     let n = plan.clients.len();
-    let newest = |k: usize| {
-        let round = newest_round(folder, |round| client_file(k, round))?;
-        Some(folder.join(client_file(k, round)))
-    };
     let found: Vec<PathBuf> = (0..n).filter_map(newest).collect();
     let wanted = arguments.min_clients.unwrap_or(n).max(1);
     if found.len() < wanted {
         return Err(Error::input(
-            Place::file(folder),
+            Place::file(&arguments.target),
             format!("at least {wanted} trained clients"),
             found.len().to_string(),
             "train the others (`ep train`), or allow fewer with --min-clients",

@@ -7,6 +7,7 @@ mod options;
 mod phylo;
 mod plan;
 mod sample;
+mod statistics;
 mod train;
 
 use std::process::ExitCode;

@@ -3,12 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use gfn_bn::DagDomain;
+use gfn_bn::{Combine, DagDomain};
 use gfn_core::client::ClientModel;
 use gfn_core::domain::Domain;
 use gfn_core::{Environment, Error, Place, Result};
 
 use super::print;
+use super::statistics::write_statistics;
 use crate::budget::RunBudget;
 use crate::files::input_file;
 use crate::folder::{
@@ -24,28 +25,44 @@ use crate::stages::{Round, StageContext, train_client};
 #[derive(Debug, Args)]
 pub struct TrainArguments {
     /// A run folder (with --client), or a plan (with --data and --out)
-    target: PathBuf,
+    pub target: PathBuf,
     /// Number of the client in the run folder, from 0
     #[arg(long, value_name = "K", conflicts_with_all = ["data", "out"], allow_negative_numbers = true)]
     client: Option<usize>,
     /// This site's own data, which stay here
     #[arg(long, value_name = "FILE", requires = "out")]
-    data: Option<PathBuf>,
+    pub data: Option<PathBuf>,
     /// The file to send
     #[arg(long, value_name = "FILE.SAFETENSORS", requires = "data")]
-    out: Option<PathBuf>,
+    pub out: Option<PathBuf>,
     /// Name of the site in its file; keep it in later rounds [default: that of the file]
     #[arg(long, requires = "data")]
-    name: Option<String>,
+    pub name: Option<String>,
     /// The server's proposals: go on with an extra round (the second message)
     #[arg(long, value_name = "PROPOSALS", requires_all = ["previous", "data"])]
-    proposals: Option<PathBuf>,
+    pub proposals: Option<PathBuf>,
     /// This site's file of the round before
     #[arg(long, value_name = "FILE.SAFETENSORS", requires_all = ["proposals", "data"])]
-    previous: Option<PathBuf>,
+    pub previous: Option<PathBuf>,
     /// Training: time (60s, 5m, 1h) or steps (4000steps) [default: all of the plan's budget]
     #[arg(long, value_name = "TIME|STEPS", allow_hyphen_values = true)]
-    budget: Option<RunBudget>,
+    pub budget: Option<RunBudget>,
+}
+
+impl TrainArguments {
+    /// The client of the run folder that is meant.
+    pub fn client_of(&self, plan: &Plan) -> Result<usize> {
+        let n = plan.clients.len();
+        self.client.filter(|&k| k < n && self.target.is_dir()).ok_or_else(|| {
+            let client = self.client.map_or_else(|| "no --client".into(), |k| format!("--client {k}"));
+            Error::usage(
+                "--client",
+                format!("a run folder and a client from 0 to {}, or --data and --out", n - 1),
+                format!("{} and {client}", self.target.display()),
+                "say which client is to be trained",
+            )
+        })
+    }
 }
 
 /// Files of one training.
@@ -65,7 +82,13 @@ pub fn train(arguments: &TrainArguments) -> Result<()> {
     let plan = Plan::of(&arguments.target)?;
     match plan.model()? {
         Model::Phylo(model) => train_over(arguments, &plan, &model.domain()?),
-        Model::Bn(model) => train_over(arguments, &plan, &DagDomain::new(model.clone())?),
+        Model::Bn(model) => {
+            let domain = DagDomain::new(model.clone())?;
+            match model.combine {
+                Combine::Product => train_over(arguments, &plan, &domain),
+                Combine::Pooled => write_statistics(arguments, &plan, &domain),
+            }
+        }
     }
 }
 
@@ -171,16 +194,7 @@ fn beside(out: &Path, ending: &str) -> PathBuf {
 
 /// Files of a client of a run folder: the first round that it has not been through.
 fn folder_files<D: Domain>(arguments: &TrainArguments, plan: &Plan, domain: &D) -> Result<Files> {
-    let n = plan.clients.len();
-    let Some(k) = arguments.client.filter(|&k| k < n && arguments.target.is_dir()) else {
-        let client = arguments.client.map_or_else(|| "no --client".into(), |k| format!("--client {k}"));
-        return Err(Error::usage(
-            "--client",
-            format!("a run folder and a client from 0 to {}, or --data and --out", n - 1),
-            format!("{} and {client}", arguments.target.display()),
-            "say which client is to be trained",
-        ));
-    };
+    let k = arguments.client_of(plan)?;
     let folder = &arguments.target;
     let done = newest_round(folder, |round| client_file(k, round));
     let next = done.map_or(0, |round| round + 1);
