@@ -3,12 +3,13 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use gfn_core::domain::{ClientData, Domain, Recipe, Stage};
+use gfn_core::domain::{ClientData, Domain, ObjectSampler, Recipe, Stage};
 use gfn_core::losses::Balance;
 use gfn_core::reward::LogReward;
 use gfn_core::{Error, Place, Result, Warning};
 use serde::{Deserialize, Serialize};
 
+use crate::chain::{ChainSettings, sample_structures};
 use crate::dag::Dag;
 use crate::data::{ColumnSchema, ReadOptions, Schema, read_discrete_table, read_table};
 use crate::environment::DagEnvironment;
@@ -265,5 +266,19 @@ impl Domain for DagDomain {
         let NetworkSettings { client_loss, server_loss, .. } = self.settings;
         let loss = if stage == Stage::Server { server_loss } else { client_loss };
         recipe(stage, self.env.n_nodes(), loss)
+    }
+}
+
+/// The structure chain on a site's own scores.
+struct StructureSampler {
+    env: Arc<DagEnvironment>,
+    reward: DagReward,
+}
+
+impl ObjectSampler<DagEnvironment> for StructureSampler {
+    fn sample(&self, n: usize, seed: u64) -> Vec<Dag> {
+        let score = |node, parents| self.reward.local_score(node, parents);
+        let settings = ChainSettings::for_graphs(n, self.env.n_nodes(), seed);
+        sample_structures(&score, self.env.constraints(), &settings).graphs
     }
 }

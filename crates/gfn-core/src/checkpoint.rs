@@ -23,6 +23,8 @@ struct Description {
     updates: u64,
     /// Scores and forward paths of the replay buffer, best first.
     replay: Vec<(f64, Vec<u32>)>,
+    /// Forward paths to the objects of recent walks, oldest first.
+    recent: Vec<Vec<u32>>,
 }
 
 const POLICY: &str = "policy/";
@@ -44,6 +46,7 @@ impl<E: Environment> Trainer<E> {
                 .iter()
                 .map(|(score, object)| (*score, path_to(self.env.as_ref(), object)))
                 .collect(),
+            recent: self.recent.iter().map(|object| path_to(self.env.as_ref(), object)).collect(),
         };
         let mut tensors: Vec<NamedTensor> = self.policy.tensors();
         tensors.iter_mut().for_each(|t| t.name.insert_str(0, POLICY));
@@ -108,17 +111,21 @@ impl<E: Environment> Trainer<E> {
         self.seconds = description.seconds;
         self.log_z = description.log_z;
         self.replay = Replay::new(self.replay.capacity());
-        for (score, actions) in &description.replay {
-            let object = follow_path(self.env.as_ref(), actions).ok_or_else(|| {
+        let object = |kind: &str, actions: &[u32]| {
+            follow_path(self.env.as_ref(), actions).ok_or_else(|| {
                 Error::input(
-                    Place::file(path).named("replay"),
+                    Place::file(path).named(kind),
                     "paths of this environment",
                     format!("{actions:?}"),
                     "remove the checkpoint to start again",
                 )
-            })?;
-            self.replay.offer(*score, &object);
+            })
+        };
+        for (score, actions) in &description.replay {
+            self.replay.offer(*score, &object("replay", actions)?);
         }
+        self.recent =
+            description.recent.iter().map(|actions| object("recent", actions)).collect::<Result<_>>()?;
         Ok(())
     }
 }

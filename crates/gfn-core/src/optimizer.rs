@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::simd::adam_update;
+use crate::simd::{adam_update, add_squares};
 
 /// Settings of [`Adam`].
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -63,19 +63,19 @@ pub struct Adam {
 const EPSILON: f64 = 1e-8;
 
 impl Adam {
-    /// One update. `factor` is that of the schedule. Returns the norm of the gradient before clipping.
+    /// One update. `factor` is that of the schedule, `norm` the gradient's, see [`gradient_norm`].
     pub fn update(
         &mut self,
         settings: &AdamSettings,
         factor: f64,
         parameters: Vec<&mut Vec<f32>>,
         gradients: &[Vec<f32>],
+        norm: f64,
         log_z: Option<(&mut f64, f64)>,
-    ) -> f64 {
+    ) {
         self.updates += 1;
         self.first.resize(parameters.len(), Vec::new());
         self.second.resize(parameters.len(), Vec::new());
-        let norm = gradients.iter().flatten().map(|&g| f64::from(g) * f64::from(g)).sum::<f64>().sqrt();
         let scale = match settings.clip_norm {
             Some(limit) if norm > limit => limit / norm,
             _ => 1.0,
@@ -107,8 +107,15 @@ impl Adam {
             let rate = settings.log_z_rate * factor * corrections.1 / corrections.0;
             *value -= rate * *m / (v.sqrt() + EPSILON * corrections.1);
         }
-        norm
     }
+}
+
+/// Euclidean norm over all arrays. A number that is not finite makes it not finite, and nothing else does: squares of
+/// f32 do not overflow f64.
+pub fn gradient_norm(gradients: &[Vec<f32>]) -> f64 {
+    let mut sums = [0.0; 16];
+    gradients.iter().for_each(|values| add_squares(&mut sums, values));
+    sums.iter().sum::<f64>().sqrt()
 }
 
 #[cfg(test)]
@@ -130,7 +137,7 @@ mod tests {
                 let (m_hat, v_hat) = (m[i] / (1.0 - 0.9f64.powi(t)), v[i] / (1.0 - 0.999f64.powi(t)));
                 x[i] -= 4e-3 * m_hat / (v_hat.sqrt() + EPSILON);
             }
-            adam.update(&settings, 1.0, vec![&mut values], &[gradient], None);
+            adam.update(&settings, 1.0, vec![&mut values], &[gradient], 1.0, None);
         }
         for i in 0..2 {
             assert!((f64::from(values[i]) - x[i]).abs() < 1e-4, "{} against {}", values[i], x[i]);
@@ -142,12 +149,26 @@ mod tests {
         let settings = AdamSettings::default();
         let mut adam = Adam::default();
         let mut values = vec![0.0f32; 2];
-        let norm = adam.update(&settings, 1.0, vec![&mut values], &[vec![30.0, 40.0]], None);
-        assert!((norm - 50.0).abs() < 1e-4);
+        let gradient = [vec![30.0, 40.0]];
+        let norm = gradient_norm(&gradient);
+        assert!((norm - 50.0).abs() < 1e-12);
+        adam.update(&settings, 1.0, vec![&mut values], &gradient, norm, None);
         assert!((adam.first[0][0] - 0.1 * 0.6).abs() < 1e-6 && (adam.first[0][1] - 0.1 * 0.8).abs() < 1e-6);
         assert!((settings.schedule(0, 0.0) - 1.0).abs() < 1e-12);
         assert!((settings.schedule(9, 1.0) - 0.01).abs() < 1e-12);
         let warm = AdamSettings { warmup_steps: 10, ..settings };
         assert!((warm.schedule(4, 0.0) - 0.5).abs() < 1e-12);
+    }
+
+    #[test]
+    fn the_norm_counts_every_number_and_shows_what_is_not_finite() {
+        let arrays: Vec<Vec<f32>> = [0, 1, 15, 16, 17, 100].map(|n| vec![2.0; n]).into();
+        assert!((gradient_norm(&arrays) - f64::sqrt(4.0 * 149.0)).abs() < 1e-12);
+        assert!(gradient_norm(&[vec![f32::MAX; 50]]).is_finite());
+        for (position, bad) in [(0, f32::NAN), (20, f32::INFINITY), (32, f32::NEG_INFINITY)] {
+            let mut values = vec![1.0; 33];
+            values[position] = bad;
+            assert!(!gradient_norm(&[vec![0.5; 3], values]).is_finite());
+        }
     }
 }

@@ -53,6 +53,18 @@ dispatch! {
 }
 
 dispatch! {
+    /// Adds the squares of the values to 16 partial sums: value i to number i mod 16, on any processor.
+    fn add_squares(sums: &mut [f64; 16], values: &[f32]) {
+        let chunks = values.chunks_exact(16);
+        let rest = chunks.remainder();
+        for chunk in chunks {
+            sums.iter_mut().zip(chunk).for_each(|(s, &v)| *s += f64::from(v) * f64::from(v));
+        }
+        sums.iter_mut().zip(rest).for_each(|(s, &v)| *s += f64::from(v) * f64::from(v));
+    }
+}
+
+dispatch! {
     /// One Adam update (Kingma & Ba 2015): `rate` already holds the bias corrections, `scale` the clipping factor.
     fn adam_update(
         values: &mut [f32],

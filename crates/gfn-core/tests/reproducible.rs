@@ -9,6 +9,7 @@ use gfn_core::aggregate::{ClientEnsemble, ClientLogits};
 use gfn_core::environment::Environment;
 use gfn_core::exact::StateGraph;
 use gfn_core::grid::{BeaconReward, Cell, Grid, HypergridReward};
+use gfn_core::likelihood::Pretraining;
 use gfn_core::losses::Balance;
 use gfn_core::observer::{Control, Stopped};
 use gfn_core::optimizer::AdamSettings;
@@ -29,7 +30,7 @@ fn mlp() -> MlpSettings {
     MlpSettings { hidden: vec![8, 7], ..MlpSettings::default() }
 }
 
-/// Everything at once: replay, tilted and flattened walks, annealing, averaging, warm-up.
+/// Everything at once: pretraining, replay, tilted and flattened walks, annealing, averaging, warm-up.
 fn settings(loss: Balance, seed: u64) -> TrainSettings {
     let own = Source::Own { scale: 0.7, random_scale: true, epsilon: 0.1, tilt: 0.5 };
     TrainSettings {
@@ -44,10 +45,14 @@ fn settings(loss: Balance, seed: u64) -> TrainSettings {
             Share { share: 0.2, source: Source::UniformPolicy },
             Share { share: 0.2, source: Source::Replay },
             Share { share: 0.1, source: Source::Proposals },
+            Share { share: 0.1, source: Source::Recent },
+            Share { share: 0.1, source: Source::Chain },
         ],
         annealing: Some(Annealing { start: 0.2, until: 0.6 }),
+        pretraining: Some(Pretraining { until: 0.2, walks: 4, transitions: 2 }),
         averaging: Some(0.9),
         replay_capacity: 5,
+        recent_capacity: 7,
         seed,
     }
 }
@@ -66,9 +71,14 @@ fn client<E: Environment, R: LogReward<E> + Copy + 'static>(
         let mut spec = policy_spec(env.as_ref(), kind.clone());
         (spec.learned_backward, spec.flow) = (with_more_outputs, with_more_outputs);
         let policy = spec.build(settings.seed).unwrap();
-        let proposals = StateGraph::enumerate(env.as_ref(), 1000).unwrap().objects().cloned().collect();
+        let proposals: Vec<E::State> =
+            StateGraph::enumerate(env.as_ref(), 1000).unwrap().objects().cloned().collect();
+        let chain = proposals.iter().step_by(3).cloned().collect();
         let target = Arc::new(RewardTarget { reward });
-        Trainer::new(Arc::clone(&env), target, policy, settings).unwrap().with_proposals(proposals)
+        Trainer::new(Arc::clone(&env), target, policy, settings)
+            .unwrap()
+            .with_chain(chain)
+            .with_proposals(proposals)
     })
 }
 

@@ -4,6 +4,7 @@ mod settings;
 
 pub use settings::{Annealing, Budget, TrainSettings};
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -17,7 +18,7 @@ use crate::likelihood::{Pretraining, Transitions};
 use crate::losses::{BalanceLoss, LossGradient, LossInput, trajectory_residual};
 use crate::math::mean_and_deviation;
 use crate::observer::{Control, Observer, StepReport, Stopped};
-use crate::optimizer::Adam;
+use crate::optimizer::{Adam, gradient_norm};
 use crate::policy::TrainablePolicy;
 use crate::random::stream;
 use crate::replay::Replay;
@@ -38,6 +39,8 @@ pub struct Trainer<E: Environment> {
     pub(crate) log_z: f64,
     pub(crate) average: Option<Vec<Vec<f32>>>,
     pub(crate) replay: Replay<E>,
+    /// Where own walks ended lately, oldest first.
+    pub(crate) recent: VecDeque<E::State>,
     proposals: Vec<E::State>,
     chain: Vec<E::State>,
 }
@@ -110,6 +113,7 @@ impl<E: Environment> Trainer<E> {
             seconds: 0.0,
             log_z: 0.0,
             average: None,
+            recent: VecDeque::new(),
             proposals: Vec::new(),
             chain: Vec::new(),
         })
@@ -200,6 +204,12 @@ impl<E: Environment> Trainer<E> {
             for (b, &score) in group.log_target.iter().enumerate() {
                 self.replay.offer(score, group.batch.object(b));
             }
+            if self.uses(Source::Recent) {
+                let ends = (0..group.batch.len()).filter(|&b| group.forward[b]);
+                self.recent.extend(ends.map(|b| group.batch.object(b).clone()));
+                let surplus = self.recent.len().saturating_sub(self.settings.recent_capacity);
+                self.recent.drain(..surplus);
+            }
             let first = offsets[offsets.len() - 1];
             offsets.extend(group.batch.offsets[1..].iter().map(|offset| first + offset));
             log_target.extend(group.log_target.iter().map(|l| beta * l));
@@ -247,7 +257,8 @@ impl<E: Environment> Trainer<E> {
         log_z_slope: Option<f64>,
         residual_deviation: Option<f64>,
     ) -> Result<StepReport> {
-        if !loss.is_finite() || gradients.iter().flatten().any(|g| !g.is_finite()) {
+        let gradient_norm = gradient_norm(gradients);
+        if !(loss.is_finite() && gradient_norm.is_finite()) {
             return Err(Error::new(
                 ErrorKind::Input,
                 Place::item(format!("training step {}", self.step + 1)),
@@ -257,11 +268,12 @@ impl<E: Environment> Trainer<E> {
             ));
         }
         let factor = self.settings.optimizer.schedule(self.step, self.progress_of_phase());
-        let gradient_norm = self.optimizer.update(
+        self.optimizer.update(
             &self.settings.optimizer,
             factor,
             self.policy.parameters_mut(),
             gradients,
+            gradient_norm,
             log_z_slope.map(|slope| (&mut self.log_z, slope)),
         );
         self.policy.parameters_changed();
@@ -298,6 +310,10 @@ impl<E: Environment> Trainer<E> {
             self.policy.parameters_changed();
         }
         Trained { policy: self.policy, log_z: self.log_z, steps: self.step, seconds: self.seconds }
+    }
+
+    fn uses(&self, source: Source) -> bool {
+        self.settings.behaviour.iter().any(|share| share.source == source)
     }
 
     /// Fraction of the present phase's part of the budget that is spent.
@@ -358,6 +374,8 @@ impl<E: Environment> Trainer<E> {
             Source::UniformPolicy => Walk::Forward { scale: 0.0, epsilon: 0.0, tilt: 0.0 },
             Source::UniformObjects => self.env.sample_object(rng).map_or(own, Walk::Backward),
             Source::Replay => self.replay.draw(rng).map_or(own, |x| Walk::Backward(x.clone())),
+            Source::Recent if self.recent.is_empty() => own,
+            Source::Recent => Walk::Backward(self.recent[rng.random_range(0..self.recent.len())].clone()),
             Source::Proposals => draw_from(&self.proposals, rng).map_or(own, Walk::Backward),
             Source::Chain => draw_from(&self.chain, rng).map_or(own, Walk::Backward),
         }
