@@ -194,7 +194,14 @@ impl DagDomain {
         description: String,
         warnings: Vec<Warning>,
     ) -> ClientData<DagEnvironment> {
-        ClientData { reward: Arc::new(reward), prior_share: 1.0, chain: None, description, warnings }
+        let chain = StructureSampler { env: Arc::clone(&self.env), reward: reward.clone() };
+        ClientData {
+            reward: Arc::new(reward),
+            prior_share: 1.0,
+            chain: Some(Arc::new(chain)),
+            description,
+            warnings,
+        }
     }
 
     /// All local scores of a reward with its prior, for the exact engine; what is not allowed is −∞.

@@ -23,8 +23,6 @@ struct Description {
     updates: u64,
     /// Scores and forward paths of the replay buffer, best first.
     replay: Vec<(f64, Vec<u32>)>,
-    /// Forward paths to the objects of recent walks, oldest first.
-    recent: Vec<Vec<u32>>,
 }
 
 const POLICY: &str = "policy/";
@@ -46,7 +44,6 @@ impl<E: Environment> Trainer<E> {
                 .iter()
                 .map(|(score, object)| (*score, path_to(self.env.as_ref(), object)))
                 .collect(),
-            recent: self.recent.iter().map(|object| path_to(self.env.as_ref(), object)).collect(),
         };
         let mut tensors: Vec<NamedTensor> = self.policy.tensors();
         tensors.iter_mut().for_each(|t| t.name.insert_str(0, POLICY));
@@ -111,21 +108,17 @@ impl<E: Environment> Trainer<E> {
         self.seconds = description.seconds;
         self.log_z = description.log_z;
         self.replay = Replay::new(self.replay.capacity());
-        let object = |kind: &str, actions: &[u32]| {
-            follow_path(self.env.as_ref(), actions).ok_or_else(|| {
+        for (score, actions) in &description.replay {
+            let object = follow_path(self.env.as_ref(), actions).ok_or_else(|| {
                 Error::input(
-                    Place::file(path).named(kind),
+                    Place::file(path).named("replay"),
                     "paths of this environment",
                     format!("{actions:?}"),
                     "remove the checkpoint to start again",
                 )
-            })
-        };
-        for (score, actions) in &description.replay {
-            self.replay.offer(*score, &object("replay", actions)?);
+            })?;
+            self.replay.offer(*score, &object);
         }
-        self.recent =
-            description.recent.iter().map(|actions| object("recent", actions)).collect::<Result<_>>()?;
         Ok(())
     }
 }

@@ -18,8 +18,6 @@ use crate::trajectory::TrajectoryBatch;
 /// A part of a step's trajectories with everything that does not depend on the policy's parameters.
 pub(crate) struct Group<E: Environment> {
     pub batch: TrajectoryBatch<E>,
-    /// Whether each trajectory is a forward walk.
-    pub forward: Vec<bool>,
     pub encoded: StateBatch,
     /// ℓ(τ) of each trajectory.
     pub log_target: Vec<f64>,
@@ -77,12 +75,11 @@ pub(crate) fn sample_groups<E: Environment>(
     }
     let needs = policy.needs().union(target.needs());
     let work = |(walks, mut rng): (Vec<Walk<E::State>>, ChaCha8Rng)| {
-        let forward = walks.iter().map(|walk| matches!(walk, Walk::Forward { .. })).collect();
         let batch = sample_walks(env, policy.as_policy(), walks, &mut rng);
         let encoded = StateBatch::new(env, batch.distinct_states(), needs);
         let log_target = target.trajectories(env, &batch, &encoded);
         let state_log_reward = if state_rewards { target.states(env, &batch, &encoded) } else { Vec::new() };
-        Group { batch, forward, encoded, log_target, state_log_reward }
+        Group { batch, encoded, log_target, state_log_reward }
     };
     let parts: Vec<_> = dealt.into_iter().zip(generators).collect();
     // A single group stays on its thread: in a pool that trains several clients, waiting here would be stolen time.

@@ -34,8 +34,6 @@ pub enum Source {
     UniformObjects,
     /// Backward from the best objects seen so far.
     Replay,
-    /// Backward from objects that own walks reached in recent steps: other ways to where the policy goes, without asking it.
-    Recent,
     /// Backward from objects somebody else proposed: the server's samples.
     Proposals,
     /// Backward from objects that a Markov chain on the client's own data found.

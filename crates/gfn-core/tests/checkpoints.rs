@@ -29,7 +29,6 @@ fn settings() -> TrainSettings {
         behaviour: vec![
             Share { share: 1.0, source: Source::on_policy(0.1) },
             Share { share: 1.0, source: Source::Replay },
-            Share { share: 1.0, source: Source::Recent },
         ],
         averaging: Some(0.5),
         replay_capacity: 3,
@@ -156,7 +155,6 @@ fn checkpoints_with_contents_of_no_run_are_refused() {
     refuse("missing field", &|d, _| drop(d.as_object_mut().unwrap().remove("updates")));
     refuse("replay", &|d, _| d["replay"] = json!([[0.5, [0, 0, 0, 0, 1]]]));
     refuse("replay", &|d, _| d["replay"] = json!([[0.5, [7]]]));
-    refuse("recent", &|d, _| d["recent"] = json!([[0], [7]]));
     let first_bias = "policy/first.bias";
     refuse("tensor first.bias", &|_, t| drop(t.remove(first_bias)));
     refuse("tensor first.bias", &|_, t| t.get_mut(first_bias).unwrap().values[0] = f32::NAN);

@@ -45,14 +45,12 @@ fn settings(loss: Balance, seed: u64) -> TrainSettings {
             Share { share: 0.2, source: Source::UniformPolicy },
             Share { share: 0.2, source: Source::Replay },
             Share { share: 0.1, source: Source::Proposals },
-            Share { share: 0.1, source: Source::Recent },
             Share { share: 0.1, source: Source::Chain },
         ],
         annealing: Some(Annealing { start: 0.2, until: 0.6 }),
         pretraining: Some(Pretraining { until: 0.2, walks: 4, transitions: 2 }),
         averaging: Some(0.9),
         replay_capacity: 5,
-        recent_capacity: 7,
         seed,
     }
 }

@@ -4,7 +4,6 @@ mod settings;
 
 pub use settings::{Annealing, Budget, TrainSettings};
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -39,8 +38,6 @@ pub struct Trainer<E: Environment> {
     pub(crate) log_z: f64,
     pub(crate) average: Option<Vec<Vec<f32>>>,
     pub(crate) replay: Replay<E>,
-    /// Where own walks ended lately, oldest first.
-    pub(crate) recent: VecDeque<E::State>,
     proposals: Vec<E::State>,
     chain: Vec<E::State>,
 }
@@ -113,7 +110,6 @@ impl<E: Environment> Trainer<E> {
             seconds: 0.0,
             log_z: 0.0,
             average: None,
-            recent: VecDeque::new(),
             proposals: Vec::new(),
             chain: Vec::new(),
         })
@@ -203,12 +199,6 @@ impl<E: Environment> Trainer<E> {
             self.policy.prepare(&group.encoded);
             for (b, &score) in group.log_target.iter().enumerate() {
                 self.replay.offer(score, group.batch.object(b));
-            }
-            if self.uses(Source::Recent) {
-                let ends = (0..group.batch.len()).filter(|&b| group.forward[b]);
-                self.recent.extend(ends.map(|b| group.batch.object(b).clone()));
-                let surplus = self.recent.len().saturating_sub(self.settings.recent_capacity);
-                self.recent.drain(..surplus);
             }
             let first = offsets[offsets.len() - 1];
             offsets.extend(group.batch.offsets[1..].iter().map(|offset| first + offset));
@@ -312,10 +302,6 @@ impl<E: Environment> Trainer<E> {
         Trained { policy: self.policy, log_z: self.log_z, steps: self.step, seconds: self.seconds }
     }
 
-    fn uses(&self, source: Source) -> bool {
-        self.settings.behaviour.iter().any(|share| share.source == source)
-    }
-
     /// Fraction of the present phase's part of the budget that is spent.
     fn progress_of_phase(&self) -> f64 {
         let progress = self.progress();
@@ -374,8 +360,6 @@ impl<E: Environment> Trainer<E> {
             Source::UniformPolicy => Walk::Forward { scale: 0.0, epsilon: 0.0, tilt: 0.0 },
             Source::UniformObjects => self.env.sample_object(rng).map_or(own, Walk::Backward),
             Source::Replay => self.replay.draw(rng).map_or(own, |x| Walk::Backward(x.clone())),
-            Source::Recent if self.recent.is_empty() => own,
-            Source::Recent => Walk::Backward(self.recent[rng.random_range(0..self.recent.len())].clone()),
             Source::Proposals => draw_from(&self.proposals, rng).map_or(own, Walk::Backward),
             Source::Chain => draw_from(&self.chain, rng).map_or(own, Walk::Backward),
         }

@@ -55,8 +55,6 @@ pub struct TrainSettings {
     pub averaging: Option<f64>,
     /// Objects kept for replay.
     pub replay_capacity: usize,
-    /// Objects of own walks kept for [`Source::Recent`].
-    pub recent_capacity: usize,
     /// Seed of everything random in training.
     pub seed: u64,
 }
@@ -78,7 +76,6 @@ impl Default for TrainSettings {
             pretraining: None,
             averaging: None,
             replay_capacity: 500,
-            recent_capacity: 1000,
             seed: 0,
         }
     }
@@ -137,9 +134,6 @@ impl TrainSettings {
         {
             let expected = "until in (0, 1], at least one walk and one transition";
             return refuse("pretraining", expected, format!("{p:?}"));
-        }
-        if self.recent_capacity == 0 {
-            return refuse("recent_capacity", "at least 1 object", "0".into());
         }
         if self.behaviour.is_empty() || self.behaviour.iter().any(|s| !(s.share.is_finite() && s.share > 0.0))
         {
