@@ -8,7 +8,7 @@ use gfn_bn::{BgeSettings, Combine, GraphPrior, Knowledge, NetworkSettings, Prior
 use gfn_core::losses::Balance;
 use gfn_core::{Error, Place, Result};
 
-use crate::files::read_text;
+use crate::files::{input_file, read_text};
 
 /// What several sites mean together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -156,6 +156,7 @@ impl ScoreOptions {
                 ));
             }
             (None, None) => {
+                files.iter().try_for_each(|file| input_file(file).map(drop))?;
                 let levels = self.levels()?;
                 let discrete = score.is_discrete().unwrap_or(!levels.is_empty());
                 Schema::of_files(files, discrete, &levels)?.columns

@@ -40,8 +40,14 @@ pub fn run(
             "leave out --exact; the structure chains in the report are the reference",
         ));
     }
+    // What a site's rows are refused for is found before anything is written.
+    let statistics: Vec<Statistics> = sites.iter().map(|site| site.site.statistics.clone()).collect();
+    let reward = match model.combine {
+        Combine::Pooled => domain.pooled_reward(&statistics)?,
+        Combine::Product => domain.reward(&statistics.iter().collect::<Vec<_>>(), 1.0)?,
+    };
     let runner = StageRunner::open(plan, settings, &domain, sites.iter().map(|site| site.text.clone()))?;
-    runner.on_threads(|| all_stages(&runner, sites, plan, &domain, settings))
+    runner.on_threads(|| all_stages(&runner, sites, plan, &domain, &reward, settings))
 }
 
 fn all_stages(
@@ -49,19 +55,16 @@ fn all_stages(
     sites: &[SiteFile],
     plan: &Plan,
     domain: &DagDomain,
+    reward: &DagReward,
     settings: &RunSettings,
 ) -> Result<RunReport<NetworkResults>> {
     let out = &settings.out;
     let statistics: Vec<Statistics> = sites.iter().map(|site| site.site.statistics.clone()).collect();
     let pooled = domain.settings().combine == Combine::Pooled;
-    let reward = match pooled {
-        true => domain.pooled_reward(&statistics)?,
-        false => domain.reward(&statistics.iter().collect::<Vec<_>>(), 1.0)?,
-    };
-    let server = if pooled { merge(runner, sites, domain, &reward, plan)? } else { runner.train()? };
-    let found = runner.whole("baselines", || Ok(Found::new(domain, &reward, plan.seed)))?;
+    let server = if pooled { merge(runner, sites, domain, reward, plan)? } else { runner.train()? };
+    let found = runner.whole("baselines", || Ok(Found::new(domain, reward, plan.seed)))?;
     let Evidence { raw, reweighted, pictured, importance } = runner.sample(&server, |samples| {
-        let data = Data { policy: server.policy.as_ref(), reward: &reward, found: &found };
+        let data = Data { policy: server.policy.as_ref(), reward, found: &found };
         write_results(out, plan.seed, domain, samples, Some(data))
     })?;
     let reweighted = reweighted.expect("the data are at hand");
@@ -69,9 +72,9 @@ fn all_stages(
         let data = if pooled { Vec::new() } else { runner.all_client_data()? };
         let mut clients: Vec<&dyn LogReward<_>> = data.iter().map(|d| d.reward.as_ref()).collect();
         if pooled {
-            clients.push(&reward);
+            clients.push(reward);
         }
-        Some(runner.exact(&server, &reward, &clients)?)
+        Some(runner.exact(&server, reward, &clients)?)
     } else {
         None
     };

@@ -15,7 +15,7 @@ use gfn_core::{Error, Place, Result};
 use super::options::{RunOptions, TrainingOptions};
 use super::print;
 use crate::bn::options::ModelOptions;
-use crate::bn::plan::combine_text;
+use crate::bn::plan::{check, combine_text};
 use crate::bn::sites::read_sites;
 use crate::folder::RunFolder;
 use crate::plan::Plan;
@@ -77,6 +77,7 @@ fn run_all(arguments: &RunArguments) -> Result<()> {
     let config = arguments.training.configured()?;
     let configured = configured_model(&arguments.training, config.as_ref())?;
     let model = arguments.model.settings(configured, &arguments.files)?;
+    check(&model)?;
     let domain = DagDomain::new(model.clone())?;
     let sites = read_sites(&domain, &arguments.files)?;
     let names = sites.iter().map(|site| site.name.clone()).collect();
@@ -114,7 +115,7 @@ pub fn plan(arguments: &PlanArguments) -> Result<()> {
         ));
     }
     let model = arguments.model.settings(configured, &[])?;
-    DagDomain::new(model.clone())?;
+    check(&model)?;
     let names: Vec<String> = match (arguments.sites, &config) {
         (Some(n), _) if (1..=MAX_SITES).contains(&n) => (1..=n).map(|k| format!("site-{k}")).collect(),
         (None, Some(config)) => config.clients.clone(),
