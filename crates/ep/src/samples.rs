@@ -15,6 +15,9 @@ use crate::process::stop_if_interrupted;
 use crate::report::WeightReport;
 use crate::stages::SAMPLE_CHUNK;
 
+/// Backward walks that are taken together.
+const WALK_CHUNK: usize = 50;
+
 /// Objects in the order they were drawn, with the scores of the trajectories that led to them.
 pub struct Samples<S> {
     /// The objects.
@@ -82,10 +85,16 @@ pub fn residual_deviation<E: Environment>(
     objects: Vec<E::State>,
     seed: u64,
 ) -> f64 {
-    let mut rng = stream(seed, "independent walks", 0);
-    let batch = sample_walks(env, policy, objects.into_iter().map(Walk::Backward).collect(), &mut rng);
-    let scores = trajectory_scores(env, policy, &batch);
-    let residuals: Vec<f64> =
-        scores.iter().enumerate().map(|(b, s)| reward.log_reward(env, batch.object(b)) - s).collect();
-    mean_and_deviation(&residuals).1
+    // In parts, with a stream each: all states of a part are in memory at once.
+    let parts: Vec<(usize, &[E::State])> = objects.chunks(WALK_CHUNK).enumerate().collect();
+    let residuals: Vec<Vec<f64>> = (parts.into_par_iter())
+        .map(|(part, objects)| {
+            let mut rng = stream(seed, "independent walks", part as u64);
+            let walks = objects.iter().cloned().map(Walk::Backward).collect();
+            let batch = sample_walks(env, policy, walks, &mut rng);
+            let scores = trajectory_scores(env, policy, &batch);
+            scores.iter().enumerate().map(|(b, s)| reward.log_reward(env, batch.object(b)) - s).collect()
+        })
+        .collect();
+    mean_and_deviation(&residuals.concat()).1
 }

@@ -26,7 +26,7 @@ fn run(folder: &Folder, name: &str, files: &[String], more: &[&str]) -> support:
 
 const SMALL: [&str; 6] = ["--nodes", "4", "--edges", "4", "--rows", "40"];
 const QUICK: [&str; 9] =
-    ["--exact", "--budget", "600steps", "--samples", "3000", "--seed", "7", "--quiet", "--complete-cases"];
+    ["--exact", "--budget", "400steps", "--samples", "3000", "--seed", "7", "--quiet", "--complete-cases"];
 /// Steps that leave everything but exact results unlearned.
 const UNTRAINED: [&str; 8] = ["--exact", "--budget", "2steps", "--rounds", "0", "--samples", "50", "--quiet"];
 
@@ -247,7 +247,7 @@ fn the_prior_counts_once_and_scores_are_those_of_the_score_command() {
     // Few rows: the prior matters.
     let data = simulate(&folder, "data", 3, &["--nodes", "3", "--edges", "2", "--rows", "8", "--seed", "3"]);
     let fair = ["--prior", "fair", "--exact", "--rounds", "0", "--samples", "500", "--quiet"];
-    run(&folder, "fair", &data, &[&fair[..], &["--budget", "1500steps"]].concat());
+    run(&folder, "fair", &data, &[&fair[..], &["--budget", "800steps"]].concat());
     run(&folder, "uniform", &data, &UNTRAINED);
     // By hand: ½ for every node with one of two possible parents.
     let target = exact_targets(&folder, "fair");

@@ -13,8 +13,10 @@ use crate::samples::residual_deviation;
 const GRAPHS: usize = 16_000;
 /// Moves of each chain at least: fractions of a second, and chains over few graphs mix slowly, too.
 const MOVES: u64 = 200_000;
-/// Graphs that independent trajectories start from.
-const INDEPENDENT_GRAPHS: usize = 1000;
+/// Graphs that independent trajectories start from: fewer where trajectories are long and actions many.
+const INDEPENDENT_GRAPHS: (usize, usize) = (100, 1000);
+/// What their number times that of states and actions of each should be.
+const WALK_ACTIONS: usize = 4_000_000;
 /// Restarts of hill climbing.
 const RESTARTS: usize = 10;
 
@@ -84,7 +86,12 @@ impl Found {
         seed: u64,
     ) -> f64 {
         let graphs = &self.chains.graphs;
-        let every = graphs.len().div_ceil(INDEPENDENT_GRAPHS).max(1);
+        let edges: usize = graphs.iter().map(|graph| graph.n_edges() + 1).sum();
+        let d = domain.environment().n_nodes();
+        // Of one walk: its states times their actions.
+        let cost = (edges / graphs.len().max(1)).max(1) * d * d;
+        let n = (WALK_ACTIONS / cost).clamp(INDEPENDENT_GRAPHS.0, INDEPENDENT_GRAPHS.1);
+        let every = graphs.len().div_ceil(n).max(1);
         let some = graphs.iter().step_by(every).cloned().collect();
         residual_deviation(domain.environment().as_ref(), policy, reward, some, seed)
     }

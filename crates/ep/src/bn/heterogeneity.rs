@@ -223,3 +223,60 @@ fn around_zero(names: &[String], n: u64, scatter: impl Fn(usize, usize) -> f64) 
     let stored = json!({ "names": names, "n": n, "means": zeros, "mean_rests": zeros, "scatter": rows });
     serde_json::from_value(stored).expect("finite and symmetric as its parts are")
 }
+
+#[cfg(test)]
+mod tests {
+    use gfn_bn::{BgeSettings, Dag, GaussianStatistics, PriorMean, ScoreSettings, Statistics, Table};
+
+    use super::own_means;
+
+    fn statistics(columns: &[&[f64]]) -> Statistics {
+        let names = (0..columns.len()).map(|j| format!("X{j}")).collect();
+        let table = Table::new(names, columns.iter().map(|column| column.to_vec()).collect()).unwrap();
+        Statistics::Gaussian(GaussianStatistics::of(&table).unwrap())
+    }
+
+    /// One variable, where the law of all rows is a t distribution: given the precision w, the rows of a site are normal
+    /// with covariance (I + 11ᵀ/α_μ) / w, and w is Wishart with α_w = 3 and t = ½.
+    #[test]
+    fn own_means_of_one_variable_are_a_t_distribution() {
+        let sites: [&[f64]; 3] = [&[0.3, -1.2], &[4.5, 5.5, 6.5], &[-3.0, -2.0, -2.5]];
+        let nu = 0.7;
+        let score = ScoreSettings::Bge(BgeSettings {
+            alpha_mu: 1.0,
+            prior_mean: PriorMean::Given(vec![nu]),
+            ..BgeSettings::default()
+        });
+        let parts: Vec<Statistics> = sites.iter().map(|site| statistics(&[site])).collect();
+        let (mut n, mut quadratic, mut log_determinant) = (0.0, 0.0, 0.0);
+        for site in sites {
+            let rows = site.len() as f64;
+            let (sum, squares) = site.iter().fold((0.0, 0.0), |(a, b), x| (a + x - nu, b + (x - nu).powi(2)));
+            n += rows;
+            // Sherman and Morrison: (I + 11ᵀ)⁻¹ = I − 11ᵀ / (1 + rows), and the determinant is 1 + rows.
+            quadratic += squares - sum * sum / (1.0 + rows);
+            log_determinant += (1.0 + rows).ln();
+        }
+        let log_gammas: f64 = (0..4).map(|i| (1.5 + f64::from(i)).ln()).sum();
+        let t: f64 = 0.5;
+        let expected = log_gammas - n / 2.0 * std::f64::consts::PI.ln() - log_determinant / 2.0
+            + 1.5 * t.ln()
+            - (3.0 + n) / 2.0 * (t + quadratic).ln();
+        let found = own_means(&score, &parts, &Dag::empty(1).unwrap()).unwrap().unwrap();
+        assert!((found - expected).abs() < 1e-10, "{found}, by hand {expected}");
+    }
+
+    #[test]
+    fn a_single_site_has_its_own_means_anyway() {
+        let site = statistics(&[&[0.3, -1.2, 0.8, 2.0], &[1.0, 2.0, 2.5, 1.0], &[7.0, 9.0, 8.0, 7.5]]);
+        let dag: Dag = "011001000".parse().unwrap();
+        let nu = [PriorMean::Zero, PriorMean::Mean, PriorMean::Given(vec![1.0, -1.0, 5.0])];
+        for prior_mean in nu {
+            let score =
+                ScoreSettings::Bge(BgeSettings { alpha_mu: 0.5, prior_mean, ..BgeSettings::default() });
+            let whole = score.score(&site).unwrap().score(&dag);
+            let found = own_means(&score, std::slice::from_ref(&site), &dag).unwrap().unwrap();
+            assert!((found - whole).abs() < 1e-9, "{score:?}: {found}, {whole}");
+        }
+    }
+}
