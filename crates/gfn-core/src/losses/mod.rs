@@ -8,14 +8,12 @@ use crate::error::Result;
 mod contrastive;
 mod detailed;
 mod modified_detailed;
-mod prefixes;
 mod sub_trajectory;
 mod trajectory;
 
 pub use contrastive::Contrastive;
 pub use detailed::Detailed;
 pub use modified_detailed::ModifiedDetailed;
-pub use prefixes::ContrastivePrefixes;
 pub use sub_trajectory::SubTrajectory;
 pub use trajectory::TrajectoryBalance;
 
@@ -132,8 +130,6 @@ pub enum Balance {
     Contrastive,
     /// Modified detailed balance, equation (5); on a client ensemble it is equation (8).
     ModifiedDetailed,
-    /// Contrastive balance over all prefixes of trajectories, equation (9).
-    ContrastivePrefixes,
 }
 
 impl Balance {
@@ -146,7 +142,6 @@ impl Balance {
             Balance::SubTrajectory { lambda } => Box::new(SubTrajectory { lambda, robust }),
             Balance::Contrastive => Box::new(Contrastive { robust }),
             Balance::ModifiedDetailed => Box::new(ModifiedDetailed { robust }),
-            Balance::ContrastivePrefixes => Box::new(ContrastivePrefixes { robust }),
         }
     }
 }
