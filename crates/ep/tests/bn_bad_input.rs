@@ -151,8 +151,8 @@ fn options_that_make_no_sense() {
     }
     refuse(&["bn", "run", "--out", &out], 2, &["CSV"]);
     refuse(&["plan", "bn", "--sites", "2", "--out", &out], 2, &["--columns"]);
-    refuse(&["bn", "score", &good, "--dag", "0101"], 2, &["--dag", "9 digits", "4 digits"]);
-    refuse(&["bn", "score", &good, "--dag", "010001100"], 2, &["graph", "cycle"]);
+    refuse(&["bn", "score", &good, "--dag", "0100"], 2, &["--dag", "9 digits", "4 digits"]);
+    refuse(&["bn", "score", &good, "--dag", "010001100"], 3, &["graph", "cycle"]);
     refuse(&["bn", "simulate", "--nodes", "65", "--out", &out], 2, &["nodes", "1 to 64"]);
     refuse(&["bn", "simulate", "--nodes", "3", "--rows", "0", "--out", &out], 2, &["--rows"]);
     let shifted = ["bn", "simulate", "--nodes", "3", "--levels", "2", "--shift", "1", "--out", &out];

@@ -192,7 +192,8 @@ fn assert_same(a: &[(String, f64)], b: &[(String, f64)]) {
 fn pooled_statistics_mean_the_pooled_rows() {
     let folder = Folder::new();
     let data = simulate(&folder, "data", 3, &SMALL);
-    let said = run(&folder, "pooled", &data, &[&QUICK[..], &["--combine", "pooled"]].concat());
+    let trained = ["--exact", "--budget", "1500steps", "--samples", "1000", "--quiet", "--combine", "pooled"];
+    let said = run(&folder, "pooled", &data, &trained);
     assert!(said.out.contains("pooled: one graph with the same parameters"), "{}", said.out);
     let report = folder.json("pooled/report.json");
     assert!(report["exact"]["l1"].as_f64().unwrap() < 0.3, "{}", report["exact"]);
