@@ -178,7 +178,7 @@ pub struct Table {
 }
 
 impl Table {
-    fn parse(text: &str) -> Table {
+    pub fn parse(text: &str) -> Table {
         let mut lines = text.lines().map(fields);
         let header = lines.next().unwrap();
         let rows: Vec<Vec<String>> = lines.collect();
