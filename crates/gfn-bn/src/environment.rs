@@ -28,6 +28,10 @@ pub struct DagEnvironment {
     names: Vec<String>,
     constraints: Constraints,
     n_required: usize,
+    /// What tells keys of a node's parents apart, by node.
+    family_marks: Vec<u64>,
+    /// What tells keys of moves apart, by action.
+    edge_marks: Vec<u64>,
 }
 
 impl DagEnvironment {
@@ -71,7 +75,16 @@ impl DagEnvironment {
             heads: Heads::Pairs,
             stop: StopRule::Always,
         };
-        Ok(DagEnvironment { spec, n_required: constraints.initial().n_edges(), constraints, names })
+        // Nodes fit into one byte; the second byte tells the two apart, 64 where it is not a node.
+        let mark = |high: usize, low: usize| mix64((high << 8 | low) as u64);
+        Ok(DagEnvironment {
+            spec,
+            n_required: constraints.initial().n_edges(),
+            constraints,
+            family_marks: (0..d).map(|to| mark(MAX_NODES, to)).collect(),
+            edge_marks: (0..d * d).map(|action| mark(action / d, action % d)).collect(),
+            names,
+        })
     }
 
     /// Number of nodes, d.
@@ -133,9 +146,17 @@ impl Environment for DagEnvironment {
     }
 
     fn backward_actions(&self, dag: &Dag, actions: &mut Vec<u32>, weights: &mut Vec<f64>) {
-        let removable = dag.edges().filter(|&(from, to)| self.constraints.required(to) >> from & 1 == 0);
-        actions.extend(removable.map(|(from, to)| self.action_of(from, to)));
-        weights.resize(actions.len(), 1.0);
+        let d = self.n_nodes();
+        let mut children = [0u64; MAX_NODES];
+        for to in 0..d {
+            let removable = dag.parents(to) & !self.constraints.required(to);
+            members(removable).for_each(|from| children[from] |= 1 << to);
+        }
+        let before = actions.len();
+        for (from, own) in children[..d].iter().enumerate() {
+            actions.extend(members(*own).map(|to| self.action_of(from, to)));
+        }
+        weights.extend(std::iter::repeat_n(1.0, actions.len() - before));
     }
 
     fn step(&self, dag: &Dag, action: u32) -> (Dag, u32) {
@@ -178,9 +199,8 @@ impl Environment for DagEnvironment {
     fn action_keys(&self, dag: &Dag, action: u32, keys: &mut Vec<u64>) {
         let (from, to) = self.edge_of(action);
         let parents = dag.parents(to);
-        // Nodes fit into one byte; the second byte tells the keys apart, 64 where it is not a node.
-        let (gained, mover) = ((MAX_NODES << 8 | to) as u64, (from << 8 | to) as u64);
-        keys.extend([mix64((parents | 1 << from) ^ mix64(gained)), mix64(parents ^ mix64(mover))]);
+        let (family, edge) = (self.family_marks[to], self.edge_marks[action as usize]);
+        keys.extend([mix64((parents | 1 << from) ^ family), mix64(parents ^ edge)]);
     }
 }
 

@@ -9,51 +9,54 @@ use gfn_core::policy::{Activation, MlpSettings, PolicyKind};
 use gfn_core::rollout::{Share, Source};
 use gfn_core::trainer::TrainSettings;
 
-/// From this many nodes on a policy's own first walks run into near-complete graphs: it learns from a chain instead.
-const CHAIN_FROM: usize = 13;
+/// From this many nodes on a policy's own first walks run into graphs with far too many edges: a chain on the site's
+/// scores shows it where the mass is.
+const CHAIN_FROM: usize = 7;
+/// From this many nodes on a wider network pays for its time.
+const WIDE_FROM: usize = 15;
+/// Objects of the chain.
+const CHAIN_OBJECTS: usize = 60_000;
 
 /// The recipe of a stage for `d` nodes, with another loss than its own if one is given.
 pub fn recipe(stage: Stage, d: usize, loss: Option<Balance>) -> Recipe {
     let chain = d >= CHAIN_FROM;
-    let small = d <= 6;
+    let server = stage == Stage::Server;
+    let client = !server && stage != Stage::Centralised;
     let share = |share, source| Share { share, source };
     let own = Source::on_policy(0.1);
-    let server = stage == Stage::Server;
-    let loss = loss.unwrap_or(if server || chain || small {
-        Balance::Contrastive
-    } else {
-        Balance::ModifiedDetailed
-    });
+    // Where all graphs are visited, modified detailed balance leaves the smaller errors in a client's tail, where the
+    // product may have its mass; contrastive balance is nearer to a posterior of one's own.
+    let default = if client && !chain { Balance::ModifiedDetailed } else { Balance::Contrastive };
     let behaviour = match stage {
-        Stage::Server => vec![share(1.0, own)],
         Stage::ClientRound if chain => {
-            vec![share(0.6, Source::Proposals), share(0.3, Source::Chain), share(0.1, own)]
+            vec![share(0.4, Source::Proposals), share(0.2, Source::Chain), share(0.4, own)]
         }
         Stage::ClientRound => vec![share(0.5, Source::Proposals), share(0.5, own)],
-        _ if chain => vec![share(0.8, Source::Chain), share(0.2, own)],
+        Stage::Client | Stage::Centralised if chain => vec![share(0.5, Source::Chain), share(0.5, own)],
         _ => vec![share(1.0, own)],
     };
-    let rate = match (server, chain, small) {
-        (true, ..) => 4e-3,
-        (_, false, true) => 2e-3,
-        _ => 2e-3,
+    let rate = match stage {
+        Stage::Server => 4e-3,
+        Stage::ClientRound => 1e-3,
+        Stage::Client | Stage::Centralised => 2e-3,
     };
-    let rate = if stage == Stage::ClientRound { rate / 2.0 } else { rate };
-    let width = if small || server { 128 } else { 256 };
+    let width = if d >= WIDE_FROM && !server { 256 } else { 128 };
+    let policy = MlpSettings {
+        hidden: vec![width, width],
+        activation: Activation::Smooth,
+        linear_path: false,
+        pooled: false,
+        table_bits: (!server).then_some(if chain { 18 } else { 14 }),
+        backward_start: !server,
+        output_scale: if server { 0.0 } else { 0.3 },
+    };
+    let first = chain && matches!(stage, Stage::Client | Stage::Centralised);
     Recipe {
-        policy: PolicyKind::Mlp(MlpSettings {
-            hidden: vec![width, width],
-            activation: Activation::Smooth,
-            linear_path: false,
-            pooled: false,
-            table_bits: (!server).then_some(if small { 14 } else { 18 }),
-            backward_start: !server,
-            output_scale: if server { 0.0 } else { 0.3 },
-        }),
+        policy: PolicyKind::Mlp(policy),
         settings: TrainSettings {
-            loss,
-            huber: if chain { Some(5.0) } else { None },
-            batch_size: if small || server { 32 } else { 16 },
+            loss: loss.unwrap_or(default),
+            huber: chain.then_some(5.0),
+            batch_size: if chain && !server { 16 } else { 32 },
             optimizer: AdamSettings {
                 rate,
                 beta2: 0.99,
@@ -62,13 +65,9 @@ pub fn recipe(stage: Stage, d: usize, loss: Option<Balance>) -> Recipe {
                 ..AdamSettings::default()
             },
             behaviour,
-            pretraining: (chain && !server && stage != Stage::ClientRound).then_some(Pretraining {
-                until: 0.7,
-                walks: 64,
-                transitions: 4,
-            }),
+            pretraining: first.then_some(Pretraining { until: 0.2, walks: 64, transitions: 4, rate: 2e-3 }),
             ..TrainSettings::default()
         },
-        chain_objects: if chain && !server { 60_000 } else { 0 },
+        chain_objects: if chain && !server { CHAIN_OBJECTS } else { 0 },
     }
 }

@@ -81,9 +81,15 @@ pub(crate) fn sample_groups<E: Environment>(
         let state_log_reward = if state_rewards { target.states(env, &batch, &encoded) } else { Vec::new() };
         Group { batch, encoded, log_target, state_log_reward }
     };
-    let parts: Vec<_> = dealt.into_iter().zip(generators).collect();
-    // A single group stays on its thread: in a pool that trains several clients, waiting here would be stolen time.
-    if n == 1 { parts.into_iter().map(work).collect() } else { parts.into_par_iter().map(work).collect() }
+    let parts: Mutex<Vec<_>> = Mutex::new(dealt.into_iter().zip(generators).map(Some).collect());
+    let take = |group: usize| parts.lock().unwrap_or_else(PoisonError::into_inner)[group].take();
+    side_by_side(n, |group| work(take(group).expect("each group is worked on once")))
+}
+
+/// `work` of 0..n in order. A single piece stays on its thread: in a pool that trains several clients, waiting here would
+/// be stolen time.
+pub(crate) fn side_by_side<T: Send>(n: usize, work: impl Fn(usize) -> T + Send + Sync) -> Vec<T> {
+    if n == 1 { vec![work(0)] } else { (0..n).into_par_iter().map(work).collect() }
 }
 
 /// One gradient per parameter tensor, summed over the groups in their order.
@@ -158,7 +164,7 @@ fn pass<E: Environment>(
     pull_back(&gathered.pull_back(&group.batch, &group.encoded, &log_p, &slopes, &output))
 }
 
-fn add(mut sum: Vec<Vec<f32>>, next: Vec<Vec<f32>>) -> Vec<Vec<f32>> {
+pub(crate) fn add(mut sum: Vec<Vec<f32>>, next: Vec<Vec<f32>>) -> Vec<Vec<f32>> {
     for (sum, next) in sum.iter_mut().zip(next) {
         sum.iter_mut().zip(next).for_each(|(s, n)| *s += n);
     }

@@ -23,36 +23,38 @@ pub struct Pretraining {
     pub walks: usize,
     /// Transitions that are learned from each walk, drawn without replacement.
     pub transitions: usize,
+    /// Peak learning rate of this phase; it rises and falls as that of the loss does.
+    pub rate: f64,
 }
 
-/// Transitions to be made likely: states with the actions that were taken there.
+/// Transitions to be made likely, of some of a step's walks: states with the actions that were taken there.
 pub(crate) struct Transitions {
     encoded: StateBatch,
     /// By state: the position of its action among all legal actions of the batch.
     positions: Vec<usize>,
-    /// Weights that add up to 1.
+    /// How many transitions of the walks each stands for, up to a factor.
     weights: Vec<f64>,
 }
 
 impl Transitions {
-    /// Draws transitions of backward walks from `objects`. A transition of a walk with k of them stands for
+    /// Draws transitions of `walks` backward walks from `objects`. A transition of a walk with k of them stands for
     /// k / `transitions` of its kind.
     pub fn draw<E: Environment>(
         env: &E,
         policy: &dyn TrainablePolicy,
-        settings: &Pretraining,
+        walks: usize,
+        transitions: usize,
         objects: &[E::State],
         rng: &mut ChaCha8Rng,
     ) -> Self {
-        let walks = (0..settings.walks)
-            .map(|_| Walk::Backward(objects[rng.random_range(0..objects.len())].clone()))
-            .collect();
+        let walks =
+            (0..walks).map(|_| Walk::Backward(objects[rng.random_range(0..objects.len())].clone())).collect();
         let batch: TrajectoryBatch<E> = sample_walks(env, policy.as_policy(), walks, rng);
         let (mut slots, mut weights) = (Vec::new(), Vec::new());
         for b in 0..batch.len() {
             let mut own: Vec<usize> =
                 batch.slots(b).filter(|&slot| batch.forward[slot] != NO_ACTION).collect();
-            let taken = own.len().min(settings.transitions);
+            let taken = own.len().min(transitions);
             for i in 0..taken {
                 let j = rng.random_range(i..own.len());
                 own.swap(i, j);
@@ -60,8 +62,6 @@ impl Transitions {
                 weights.push(own.len() as f64 / taken as f64);
             }
         }
-        let total: f64 = weights.iter().sum();
-        weights.iter_mut().for_each(|weight| *weight /= total);
         let encoded = StateBatch::new(env, slots.iter().map(|&slot| &batch.states[slot]), policy.needs());
         let positions = slots
             .iter()
@@ -76,18 +76,25 @@ impl Transitions {
         &self.encoded
     }
 
-    /// The mean of −log p_F per transition (natural log), and its gradient, one array per parameter tensor.
-    pub fn differentiate(&self, policy: &dyn TrainablePolicy) -> (f64, Vec<Vec<f32>>) {
+    /// Sum of the weights.
+    pub fn total_weight(&self) -> f64 {
+        self.weights.iter().sum()
+    }
+
+    /// Σ −log p_F (natural log) over the transitions with their weights, divided by `total`, and its gradient, one array
+    /// per parameter tensor. With the sum of all weights of a step, the parts of the step add up to a mean.
+    pub fn differentiate(&self, policy: &dyn TrainablePolicy, total: f64) -> (f64, Vec<Vec<f32>>) {
         let (output, pull_back) = policy.record(&self.encoded);
         let log_p = LogProbabilities::new(&self.encoded, &output);
-        let (loss, gradient) = self.loss(&log_p, &output);
+        let (loss, gradient) = self.loss(&log_p, &output, total);
         (loss, pull_back(&gradient))
     }
 
-    fn loss(&self, log_p: &LogProbabilities, output: &Output) -> (f64, Output) {
+    fn loss(&self, log_p: &LogProbabilities, output: &Output, total: f64) -> (f64, Output) {
         let mut gradient = output.zeros_like();
         let mut loss = 0.0;
         for (row, (&position, &weight)) in self.positions.iter().zip(&self.weights).enumerate() {
+            let weight = weight / total;
             loss -= weight * log_p.forward[position];
             gradient.forward[position] -= weight;
             let legal = self.encoded.forward_offsets[row]..self.encoded.forward_offsets[row + 1];

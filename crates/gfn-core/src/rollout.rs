@@ -7,7 +7,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::encoding::StateBatch;
 use crate::environment::Environment;
-use crate::math::log_softmax_in_place;
 use crate::policy::Policy;
 use crate::trajectory::{NO_ACTION, TrajectoryBatch};
 
@@ -228,16 +227,9 @@ fn walk_backward<E: Environment>(env: &E, object: E::State, rng: &mut ChaCha8Rng
 
 /// An index drawn with probability ∝ exp(logit). The logits are overwritten.
 fn draw_from_logits(logits: &mut [f64], rng: &mut ChaCha8Rng) -> usize {
-    log_softmax_in_place(logits);
-    let mut u = rng.random::<f64>();
-    for (index, log_probability) in logits.iter().enumerate() {
-        u -= log_probability.exp();
-        if u < 0.0 {
-            return index;
-        }
-    }
-    // Rounding left a remainder: the last index that has any probability.
-    logits.iter().rposition(|l| *l > f64::NEG_INFINITY).unwrap_or(logits.len() - 1)
+    let largest = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    logits.iter_mut().for_each(|logit| *logit = (*logit - largest).exp());
+    draw_from_weights(logits, rng)
 }
 
 /// An index drawn with probability ∝ weight.
@@ -250,5 +242,6 @@ fn draw_from_weights(weights: &[f64], rng: &mut ChaCha8Rng) -> usize {
             return index;
         }
     }
-    weights.len() - 1
+    // Rounding left a remainder: the last index that has any probability.
+    weights.iter().rposition(|w| *w > 0.0).unwrap_or(weights.len() - 1)
 }

@@ -41,7 +41,7 @@ fn settings(until: f64, transitions: usize) -> TrainSettings {
         batch_size: 16,
         optimizer: AdamSettings { rate: 0.02, clip_norm: Some(10.0), ..AdamSettings::default() },
         behaviour: vec![Share { share: 1.0, source: Source::Chain }],
-        pretraining: Some(Pretraining { until, walks: 32, transitions }),
+        pretraining: Some(Pretraining { until, walks: 32, transitions, rate: 0.02 }),
         seed: 5,
         ..TrainSettings::default()
     }
@@ -121,7 +121,8 @@ fn a_network_learns_it_too() {
     let kind = PolicyKind::Mlp(MlpSettings { hidden: vec![32], ..MlpSettings::default() });
     let policy = policy_spec(env.as_ref(), kind).build(1).unwrap();
     let mut settings = settings(1.0, 2);
-    settings.optimizer.rate = 0.01;
+    settings.pretraining = Some(Pretraining { until: 1.0, walks: 32, transitions: 2, rate: 0.01 });
+    settings.groups = 2;
     let target = Arc::new(RewardTarget { reward: irregular as fn(&u32) -> f64 });
     let mut trainer =
         Trainer::new(Arc::clone(&env), target, policy, settings).unwrap().with_chain(chain.clone());
@@ -137,10 +138,11 @@ fn a_network_learns_it_too() {
 fn settings_that_make_no_sense_are_refused() {
     let env = Arc::new(Choose::up_to(4, 2));
     for pretraining in [
-        Pretraining { until: 0.0, walks: 4, transitions: 1 },
-        Pretraining { until: 1.1, walks: 4, transitions: 1 },
-        Pretraining { until: 0.5, walks: 0, transitions: 1 },
-        Pretraining { until: 0.5, walks: 4, transitions: 0 },
+        Pretraining { until: 0.0, walks: 4, transitions: 1, rate: 0.1 },
+        Pretraining { until: 1.1, walks: 4, transitions: 1, rate: 0.1 },
+        Pretraining { until: 0.5, walks: 0, transitions: 1, rate: 0.1 },
+        Pretraining { until: 0.5, walks: 4, transitions: 0, rate: 0.1 },
+        Pretraining { until: 0.5, walks: 4, transitions: 1, rate: 0.0 },
     ] {
         let settings = TrainSettings { pretraining: Some(pretraining), ..TrainSettings::default() };
         let target = Arc::new(RewardTarget { reward: irregular as fn(&u32) -> f64 });

@@ -48,7 +48,7 @@ fn settings(loss: Balance, seed: u64) -> TrainSettings {
             Share { share: 0.1, source: Source::Chain },
         ],
         annealing: Some(Annealing { start: 0.2, until: 0.6 }),
-        pretraining: Some(Pretraining { until: 0.2, walks: 4, transitions: 2 }),
+        pretraining: Some(Pretraining { until: 0.2, walks: 4, transitions: 2, rate: 0.05 }),
         averaging: Some(0.9),
         replay_capacity: 5,
         seed,

@@ -104,11 +104,9 @@ impl Mlp {
                 if self.settings.backward_start {
                     logit += batch.log_backward_after[position];
                 }
-                for slot in self.table_slots(batch, position) {
-                    logit += f64::from(self.table[slot]);
-                }
                 output.forward.push(logit);
             }
+            self.add_table(batch, row, &mut output.forward);
             if self.spec.learned_backward {
                 let logits = batch.backward_of(row).iter().map(|&a| f64::from(raw[n_forward + a as usize]));
                 output.backward.extend(logits);
@@ -120,16 +118,27 @@ impl Mlp {
         output
     }
 
-    /// Table entries of the legal action at `position`; none for the stop action or without a table.
-    fn table_slots<'a>(&'a self, batch: &'a StateBatch, position: usize) -> impl Iterator<Item = usize> + 'a {
-        let stop = self.spec.env.stop_action() == Some(batch.forward[position]);
-        let n_keys = if self.table.is_empty() || stop { 0 } else { batch.n_keys };
-        let start = position * batch.n_keys;
-        let mask = self.table.len().wrapping_sub(1) as u64;
-        batch.keys[start.min(batch.keys.len())..]
-            .iter()
-            .take(n_keys)
-            .map(move |key| (spread(*key) & mask) as usize)
+    /// The keys of the legal actions of state `row`, but for the stop action, which has none; empty without a table.
+    fn keys_of<'a>(&self, batch: &'a StateBatch, row: usize) -> &'a [u64] {
+        if self.table.is_empty() {
+            return &[];
+        }
+        let stops = usize::from(self.spec.env.stop_action().is_some());
+        let positions = batch.forward_offsets[row]..batch.forward_offsets[row + 1] - stops;
+        &batch.keys[positions.start * batch.n_keys..positions.end * batch.n_keys]
+    }
+
+    /// The table entry of a key.
+    fn slot(&self, key: u64) -> usize {
+        (spread(key) & (self.table.len() - 1) as u64) as usize
+    }
+
+    /// Adds the numbers of the table to the logits of state `row`.
+    fn add_table(&self, batch: &StateBatch, row: usize, logits: &mut [f64]) {
+        let own = &mut logits[batch.forward_offsets[row]..];
+        for (logit, keys) in own.iter_mut().zip(self.keys_of(batch, row).chunks_exact(batch.n_keys.max(1))) {
+            *logit += keys.iter().map(|&key| f64::from(self.table[self.slot(key)])).sum::<f64>();
+        }
     }
 
     /// The gradient with respect to the raw outputs and the table.
@@ -148,9 +157,11 @@ impl Mlp {
                 } else {
                     raw[batch.forward[position] as usize] += slope;
                 }
-                for slot in self.table_slots(batch, position) {
-                    table[slot] += slope;
-                }
+            }
+            let slopes = &gradient.forward[batch.forward_offsets[row]..];
+            for (slope, keys) in slopes.iter().zip(self.keys_of(batch, row).chunks_exact(batch.n_keys.max(1)))
+            {
+                keys.iter().for_each(|&key| table[self.slot(key)] += *slope as f32);
             }
             if self.spec.learned_backward {
                 for position in batch.backward_offsets[row]..batch.backward_offsets[row + 1] {

@@ -12,7 +12,7 @@ use rand::rngs::ChaCha8Rng;
 
 use crate::environment::{Environment, StopRule};
 use crate::error::{Error, ErrorKind, Place, Result};
-use crate::group::{Asked, Said, differentiate, sample_groups};
+use crate::group::{Asked, Said, add, differentiate, sample_groups, side_by_side};
 use crate::likelihood::{Pretraining, Transitions};
 use crate::losses::{BalanceLoss, LossGradient, LossInput, trajectory_residual};
 use crate::math::mean_and_deviation;
@@ -168,11 +168,22 @@ impl<E: Environment> Trainer<E> {
 
     fn likelihood_step(&mut self, pretraining: &Pretraining) -> Result<StepReport> {
         let start = Instant::now();
-        let mut rng = stream(self.settings.seed, "pretraining", self.step);
-        let transitions =
-            Transitions::draw(self.env.as_ref(), self.policy.as_ref(), pretraining, &self.chain, &mut rng);
-        self.policy.prepare(transitions.encoded());
-        let (loss, gradients) = transitions.differentiate(self.policy.as_ref());
+        // Parts of a step have random numbers of their own, so that the number of threads changes nothing.
+        let groups = self.settings.groups.min(pretraining.walks);
+        let draw = |group: usize| {
+            let mut rng = stream(self.settings.seed, &format!("pretraining group {group}"), self.step);
+            let walks = pretraining.walks * (group + 1) / groups - pretraining.walks * group / groups;
+            let (env, policy) = (self.env.as_ref(), self.policy.as_ref());
+            Transitions::draw(env, policy, walks, pretraining.transitions, &self.chain, &mut rng)
+        };
+        let parts: Vec<Transitions> = side_by_side(groups, draw);
+        parts.iter().for_each(|part| self.policy.prepare(part.encoded()));
+        let total = parts.iter().map(Transitions::total_weight).sum();
+        let policy = self.policy.as_ref();
+        let (loss, gradients) = side_by_side(groups, |group| parts[group].differentiate(policy, total))
+            .into_iter()
+            .reduce(|(loss, sum), (more, next)| (loss + more, add(sum, next)))
+            .expect("at least one group");
         self.update(start, loss, &gradients, None, None)
     }
 
@@ -257,7 +268,10 @@ impl<E: Environment> Trainer<E> {
                 "lower the learning rate, or set a Huber threshold",
             ));
         }
-        let factor = self.settings.optimizer.schedule(self.step, self.progress_of_phase());
+        let mut factor = self.settings.optimizer.schedule(self.step, self.progress_of_phase());
+        if let (Some(pretraining), None) = (self.settings.pretraining, residual_deviation) {
+            factor *= pretraining.rate / self.settings.optimizer.rate;
+        }
         self.optimizer.update(
             &self.settings.optimizer,
             factor,

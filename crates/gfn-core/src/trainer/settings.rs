@@ -130,9 +130,9 @@ impl TrainSettings {
             return refuse("annealing", "start and until in (0, 1]", format!("{a:?}"));
         }
         if let Some(p) = self.pretraining
-            && !(fraction(p.until) && p.walks > 0 && p.transitions > 0)
+            && !(fraction(p.until) && p.walks > 0 && p.transitions > 0 && p.rate.is_finite() && p.rate > 0.0)
         {
-            let expected = "until in (0, 1], at least one walk and one transition";
+            let expected = "until in (0, 1], at least one walk and one transition, a positive rate";
             return refuse("pretraining", expected, format!("{p:?}"));
         }
         if self.behaviour.is_empty() || self.behaviour.iter().any(|s| !(s.share.is_finite() && s.share > 0.0))
