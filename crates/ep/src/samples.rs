@@ -13,10 +13,7 @@ use rayon::prelude::*;
 
 use crate::process::stop_if_interrupted;
 use crate::report::WeightReport;
-use crate::stages::SAMPLE_CHUNK;
-
-/// Backward walks that are taken together.
-const WALK_CHUNK: usize = 50;
+use crate::stages::sample_chunk;
 
 /// Objects in the order they were drawn, with the scores of the trajectories that led to them.
 pub struct Samples<S> {
@@ -34,14 +31,15 @@ pub fn draw<D: Domain>(
     seed: u64,
 ) -> Result<Samples<<D::Env as Environment>::State>> {
     let env = domain.environment().as_ref();
-    let chunks: Vec<usize> = (0..n).step_by(SAMPLE_CHUNK).collect();
+    let chunk = sample_chunk(env.spec());
+    let chunks: Vec<usize> = (0..n).step_by(chunk).collect();
     // Every chunk has its own stream: the number of threads never changes the samples.
     let parts = chunks
         .par_iter()
         .map(|&start| {
             stop_if_interrupted("sampling")?;
             let mut rng = stream(seed, "samples", start as u64);
-            let batch = sample_on_policy(env, policy, SAMPLE_CHUNK.min(n - start), &mut rng);
+            let batch = sample_on_policy(env, policy, chunk.min(n - start), &mut rng);
             let scores = trajectory_scores(env, policy, &batch);
             Ok(Samples { objects: (0..batch.len()).map(|b| batch.object(b).clone()).collect(), scores })
         })
@@ -86,7 +84,7 @@ pub fn residual_deviation<E: Environment>(
     seed: u64,
 ) -> f64 {
     // In parts, with a stream each: all states of a part are in memory at once.
-    let parts: Vec<(usize, &[E::State])> = objects.chunks(WALK_CHUNK).enumerate().collect();
+    let parts: Vec<(usize, &[E::State])> = objects.chunks(sample_chunk(env.spec())).enumerate().collect();
     let residuals: Vec<Vec<f64>> = (parts.into_par_iter())
         .map(|(part, objects)| {
             let mut rng = stream(seed, "independent walks", part as u64);

@@ -16,8 +16,9 @@ use gfn_core::rollout::{Walk, sample_walks};
 use gfn_core::score::residual_spread;
 use gfn_core::server::{ServerMeta, ServerModel, as_policy};
 use gfn_core::trainer::{Budget, Trainer};
-use gfn_core::{Error, ErrorKind, Place, Result};
+use gfn_core::{EnvSpec, Error, ErrorKind, Place, Result};
 use rand::RngExt;
+use rayon::prelude::*;
 
 use crate::process;
 use crate::progress::StageProgress;
@@ -95,7 +96,12 @@ pub fn train_client<D: Domain>(
     let mut trainer = Trainer::new(Arc::clone(env), Arc::clone(&target), policy, settings)?
         .with_proposals(proposals)
         .with_chain(chain);
-    trainer.spend(started.elapsed().as_secs_f64());
+    // The chain's time is training's, but half of a budget in seconds is left for the policy.
+    let most = match context.budget {
+        Budget::Seconds(seconds) => 0.5 * seconds,
+        Budget::Steps(_) => f64::INFINITY,
+    };
+    trainer.spend(started.elapsed().as_secs_f64().min(most));
     let trained = run(trainer, &mut context)?.finish();
     let mut rng = stream(seed, "residual spread", 0);
     let spread = residual_spread(
@@ -174,24 +180,31 @@ pub fn propose<D: Domain>(
     n: usize,
     seed: u64,
 ) -> Vec<<D::Env as Environment>::State> {
-    let mut rng = stream(seed, "proposals", u64::from(server.meta.round));
+    let env = domain.environment().as_ref();
     let walk = |i: usize| Walk::Forward {
         scale: if i.is_multiple_of(2) { 1.0 } else { 0.5 },
         epsilon: 0.0,
         tilt: 0.0,
     };
-    let env = domain.environment().as_ref();
-    let mut objects = Vec::with_capacity(n);
-    for start in (0..n).step_by(SAMPLE_CHUNK) {
-        let walks = (start..n.min(start + SAMPLE_CHUNK)).map(walk).collect();
-        let batch = sample_walks(env, server.policy.as_ref(), walks, &mut rng);
-        objects.extend((0..batch.len()).map(|b| batch.object(b).clone()));
-    }
-    objects
+    let purpose = format!("proposals {}", server.meta.round);
+    let chunk = sample_chunk(env.spec());
+    let starts: Vec<usize> = (0..n).step_by(chunk).collect();
+    // Every chunk has its own stream: the number of threads never changes the objects.
+    let parts: Vec<Vec<_>> = (starts.into_par_iter())
+        .map(|start| {
+            let mut rng = stream(seed, &purpose, start as u64);
+            let walks = (start..n.min(start + chunk)).map(walk).collect();
+            let batch = sample_walks(env, server.policy.as_ref(), walks, &mut rng);
+            (0..batch.len()).map(|b| batch.object(b).clone()).collect()
+        })
+        .collect();
+    parts.concat()
 }
 
-/// Trajectories that are sampled together.
-pub const SAMPLE_CHUNK: usize = 512;
+/// Trajectories that are sampled together: all their states are in memory at once, with all their actions.
+pub fn sample_chunk(spec: &EnvSpec) -> usize {
+    (50_000 / spec.n_forward).clamp(8, 512)
+}
 
 /// Runs a trainer to the end of its budget with progress, checkpoints and interruption.
 fn run<E: Environment>(mut trainer: Trainer<E>, context: &mut StageContext) -> Result<Trainer<E>> {

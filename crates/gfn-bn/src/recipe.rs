@@ -12,10 +12,11 @@ use gfn_core::trainer::TrainSettings;
 /// From this many nodes on a policy's own first walks run into graphs with far too many edges: a chain on the site's
 /// scores shows it where the mass is.
 const CHAIN_FROM: usize = 7;
-/// From this many nodes on a wider network pays for its time.
-const WIDE_FROM: usize = 15;
-/// Objects of the chain.
-const CHAIN_OBJECTS: usize = 60_000;
+/// From this many nodes on the tail of a policy's own walks lies hundreds of nats off: a balance loss on them moves the
+/// probabilities of edges away from what maximum likelihood of the chain's objects found.
+const LARGE_FROM: usize = 13;
+/// Objects of the chain, times nodes: a graph takes as many moves as there are pairs of nodes.
+const CHAIN_OBJECTS: usize = 600_000;
 
 /// The recipe of a stage for `d` nodes, with another loss than its own if one is given.
 pub fn recipe(stage: Stage, d: usize, loss: Option<Balance>) -> Recipe {
@@ -23,13 +24,14 @@ pub fn recipe(stage: Stage, d: usize, loss: Option<Balance>) -> Recipe {
     let server = stage == Stage::Server;
     let client = !server && stage != Stage::Centralised;
     let share = |share, source| Share { share, source };
-    let own = Source::on_policy(0.1);
+    // About as many uniformly drawn edges in a walk, however long it is.
+    let own = Source::on_policy(if d >= LARGE_FROM { 0.4 / d as f64 } else { 0.1 });
     // Where all graphs are visited, modified detailed balance leaves the smaller errors in a client's tail, where the
     // product may have its mass; contrastive balance is nearer to a posterior of one's own.
     let default = if client && !chain { Balance::ModifiedDetailed } else { Balance::Contrastive };
     let behaviour = match stage {
         Stage::ClientRound if chain => {
-            vec![share(0.4, Source::Proposals), share(0.2, Source::Chain), share(0.4, own)]
+            vec![share(0.5, Source::Proposals), share(0.3, Source::Chain), share(0.2, own)]
         }
         Stage::ClientRound => vec![share(0.5, Source::Proposals), share(0.5, own)],
         Stage::Client | Stage::Centralised if chain => vec![share(0.5, Source::Chain), share(0.5, own)],
@@ -40,9 +42,8 @@ pub fn recipe(stage: Stage, d: usize, loss: Option<Balance>) -> Recipe {
         Stage::ClientRound => 1e-3,
         Stage::Client | Stage::Centralised => 2e-3,
     };
-    let width = if d >= WIDE_FROM && !server { 256 } else { 128 };
     let policy = MlpSettings {
-        hidden: vec![width, width],
+        hidden: vec![128, 128],
         activation: Activation::Smooth,
         linear_path: false,
         pooled: false,
@@ -56,7 +57,9 @@ pub fn recipe(stage: Stage, d: usize, loss: Option<Balance>) -> Recipe {
         settings: TrainSettings {
             loss: loss.unwrap_or(default),
             huber: chain.then_some(5.0),
-            batch_size: if chain && !server { 16 } else { 32 },
+            batch_size: if chain { 16 } else { 32 },
+            // Clients share the threads among themselves; the server and a central client have them to themselves.
+            groups: if chain && !client { 2 } else { 1 },
             optimizer: AdamSettings {
                 rate,
                 beta2: 0.99,
@@ -65,9 +68,14 @@ pub fn recipe(stage: Stage, d: usize, loss: Option<Balance>) -> Recipe {
                 ..AdamSettings::default()
             },
             behaviour,
-            pretraining: first.then_some(Pretraining { until: 0.2, walks: 64, transitions: 4, rate: 2e-3 }),
+            pretraining: first.then_some(Pretraining {
+                until: if d >= LARGE_FROM { 1.0 } else { 0.2 },
+                walks: 64,
+                transitions: 4,
+                rate: 2e-3,
+            }),
             ..TrainSettings::default()
         },
-        chain_objects: if chain && !server { CHAIN_OBJECTS } else { 0 },
+        chain_objects: if chain && !server { CHAIN_OBJECTS / d } else { 0 },
     }
 }

@@ -84,7 +84,8 @@ fn the_optimum_draws_the_given_objects_as_often_as_they_are_given() {
         });
         let distance = l1(&found, &frequencies);
         assert!(distance < 0.06, "{:?}, {transitions} transitions: L1 {distance}", env.spec().stop);
-        assert!(losses[0] > losses[losses.len() - 1]);
+        let mean = |part: &[f64]| part.iter().sum::<f64>() / part.len() as f64;
+        assert!(mean(&losses[..100]) > mean(&losses[1400..]));
     }
 }
 

@@ -46,15 +46,15 @@ impl Default for ChainSettings {
 }
 
 impl ChainSettings {
-    /// Settings that keep `n_graphs` graphs over `n_nodes` nodes, or up to 15 more: 16 chains, one graph of as many
-    /// moves as there are pairs of nodes (200 moves with 20 nodes in our trials), and a burn-in of 500 d² moves.
+    /// Settings that keep `n_graphs` graphs over `n_nodes` nodes, or up to 7 more: 8 chains, one graph of as many moves as
+    /// there are pairs of nodes (200 moves with 20 nodes in our trials), and a burn-in of 500 times as many.
     pub fn for_graphs(n_graphs: usize, n_nodes: usize, seed: u64) -> Self {
-        let chains = n_graphs.clamp(1, 16);
+        let chains = n_graphs.clamp(1, 8);
         let pairs = (n_nodes * n_nodes.saturating_sub(1) / 2).max(10) as u64;
         ChainSettings {
             chains,
             moves: pairs * n_graphs.div_ceil(chains) as u64,
-            burn_in: 1000 * pairs,
+            burn_in: 500 * pairs,
             keep_every: pairs,
             seed,
             inverse_temperature: 1.0,
