@@ -1,11 +1,19 @@
-//! Bayesian-network structures for GFlowNets: directed acyclic graphs, their environment, and the BGe score.
+//! Bayesian-network structures for GFlowNets: tables, scores, directed acyclic graphs and their environment, exact
+//! posteriors.
 //!
-//! * [`Dag`] is the state, a graph as bit rows with its transitive closure; [`DagEnvironment`] adds one edge at a time.
-//! * [`Table`] holds observations; [`Bge`] scores a graph by them, one [`LocalScore`] per node and parent set.
-//! * [`DagReward`] is the posterior of one site under a uniform prior over graphs, or the product of several.
+//! * [`Dag`] is the state, a graph as bit rows with its transitive closure; [`DagEnvironment`] adds one edge at a time,
+//!   among those that [`Knowledge`] allows.
+//! * [`data`] reads tables; [`Statistics`] of them are what scores need, and add up over sites.
+//! * [`Bge`], [`Dirichlet`] (BDeu, K2, Jeffreys), [`GaussianBic`] and [`DiscreteBic`] score a graph, one [`LocalScore`]
+//!   per node and parent set.
+//! * [`DagReward`] is the posterior of one site under a [`GraphPrior`], or the product of several.
+//! * [`exact`] computes posteriors without sampling, up to twenty nodes; [`chain`] has structure Markov chains.
+//! * [`equivalence`], [`features`] and [`render`] say what graphs mean; [`simulate`] makes tables.
+//! * [`DagDomain`] is all of it for the `ep` command (docs/networks.md).
 //!
 //! The product of the sites' posteriors is the exact posterior of *one graph with separate parameters at every site*.
-//! It is **not** the posterior of the pooled data, in which all sites share their parameters.
+//! It is **not** the posterior of the pooled data, in which all sites share their parameters; that one follows from the
+//! sum of their statistics ([`DagDomain::pooled_reward`]). See [`Combine`].
 //!
 //! # Example: three sites and their product
 //!
