@@ -2,6 +2,7 @@
 
 use gfn_core::reward::LogReward;
 use gfn_core::{Error, Place, Result};
+use rustc_hash::FxHashSet;
 use serde::{Deserialize, Serialize};
 use statrs::function::gamma::ln_gamma;
 
@@ -13,7 +14,7 @@ use crate::environment::DagEnvironment;
 /// All are restricted to the acyclic graphs that agree with what is known. Uniform over graphs is not uniform over
 /// Markov equivalence classes: a class counts as often as it has graphs.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", tag = "kind", deny_unknown_fields)]
+#[serde(rename_all = "kebab-case", tag = "kind", from = "Stored")]
 pub enum GraphPrior {
     /// f = 1.
     #[default]
@@ -27,9 +28,32 @@ pub enum GraphPrior {
         /// q of all edges but those below, in (0, 1).
         probability: f64,
         /// Edges with a probability of their own.
-        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        #[serde(skip_serializing_if = "Vec::is_empty")]
         edges: Vec<EdgeProbability>,
     },
+}
+
+/// [`GraphPrior`] as read. Variants without fields would pass over those of others: these have braces.
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "kind", deny_unknown_fields)]
+enum Stored {
+    Uniform {},
+    Fair {},
+    Edges {
+        probability: f64,
+        #[serde(default)]
+        edges: Vec<EdgeProbability>,
+    },
+}
+
+impl From<Stored> for GraphPrior {
+    fn from(stored: Stored) -> Self {
+        match stored {
+            Stored::Uniform {} => GraphPrior::Uniform,
+            Stored::Fair {} => GraphPrior::Fair,
+            Stored::Edges { probability, edges } => GraphPrior::Edges { probability, edges },
+        }
+    }
 }
 
 /// The prior probability of one edge.
@@ -53,7 +77,8 @@ pub struct DagPrior {
 }
 
 impl DagPrior {
-    /// The prior on graphs over these variables.
+    /// The prior on graphs over these variables. Refuses probabilities that are not between 0 and 1; edges between
+    /// names that are no variables, loops, and an edge that is named twice.
     pub fn new(prior: &GraphPrior, names: &[String]) -> Result<Self> {
         let d = names.len();
         let mut by_count = vec![0.0; d];
@@ -79,6 +104,7 @@ impl DagPrior {
                     ))
                 };
                 log_odds = vec![log_odds_of("prior, probability".into(), *probability)?; d * d];
+                let mut seen = FxHashSet::default();
                 for edge in edges {
                     let place = format!("prior of edge {} → {}", edge.from, edge.to);
                     let node = |name: &String| {
@@ -92,6 +118,11 @@ impl DagPrior {
                         })
                     };
                     let (from, to) = (node(&edge.from)?, node(&edge.to)?);
+                    if from == to || !seen.insert((from, to)) {
+                        let found = if from == to { "a loop" } else { "the same edge twice" };
+                        let expected = "each edge between two variables once";
+                        return Err(Error::input(Place::item(place), expected, found, "remove it"));
+                    }
                     log_odds[to * d + from] = log_odds_of(place.clone(), edge.probability)?;
                 }
             }

@@ -65,7 +65,7 @@ impl DagReward {
         Self::new(env, vec![Arc::new(Bge::new(&table, settings)?)])
     }
 
-    /// The same with `share` · log p(G) added, and a cache of its own.
+    /// The same scores with `share` · log p(G), in place of a prior that was there, and a cache of its own.
     pub fn with_prior(self, prior: Arc<DagPrior>, share: f64) -> Self {
         let cache = Arc::new(Cache::new(self.cache.n_nodes()));
         DagReward { scores: self.scores, prior: (share != 0.0).then_some((prior, share)), cache }

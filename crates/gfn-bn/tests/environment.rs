@@ -4,7 +4,7 @@ mod shared;
 
 use std::collections::{HashMap, HashSet};
 
-use gfn_bn::{Dag, DagEnvironment};
+use gfn_bn::{Dag, DagEnvironment, Knowledge};
 use gfn_core::Environment;
 use gfn_core::testing::{CheckSettings, check_environment};
 use shared::{all_dags, environment};
@@ -16,6 +16,52 @@ fn the_core_can_rely_on_it() {
     }
     let few = CheckSettings { walks: 4, graph_limit: 20, ..CheckSettings::default() };
     check_environment(&environment(12), &few).unwrap();
+}
+
+/// X0 → X1 required, the last node no cause of X0, X0 before X1, at most two parents.
+fn constrained(d: usize) -> DagEnvironment {
+    let names: Vec<String> = (0..d).map(|i| format!("X{i}")).collect();
+    let knowledge = Knowledge {
+        required: vec![(names[0].clone(), names[1].clone())],
+        forbidden: vec![(names[d - 1].clone(), names[0].clone())],
+        tiers: vec![vec![names[0].clone()], vec![names[1].clone()]],
+        max_parents: Some(2),
+    };
+    DagEnvironment::with_knowledge(names, &knowledge).unwrap()
+}
+
+#[test]
+fn the_core_can_rely_on_it_under_constraints() {
+    for d in 2..=5 {
+        check_environment(&constrained(d), &CheckSettings::default()).unwrap();
+    }
+    let few = CheckSettings { walks: 4, graph_limit: 20, ..CheckSettings::default() };
+    check_environment(&constrained(12), &few).unwrap();
+    check_environment(&constrained(64), &CheckSettings { walks: 1, graph_limit: 1, ..few }).unwrap();
+}
+
+/// Backward walks take the edges that are not required, each with the same probability, and no others.
+#[test]
+fn removable_edges_are_equally_probable() {
+    for env in [environment(4), constrained(4)] {
+        let required = env.constraints().initial().clone();
+        for dag in all_dags(&env) {
+            let removable: Vec<u32> = dag
+                .edges()
+                .filter(|&(from, to)| !required.has_edge(from, to))
+                .map(|(from, to)| env.action_of(from, to))
+                .collect();
+            let (mut actions, mut weights) = (Vec::new(), Vec::new());
+            env.backward_actions(&dag, &mut actions, &mut weights);
+            assert_eq!(actions, removable, "{dag}");
+            assert!(weights.iter().all(|weight| *weight == weights[0]), "{dag}: {weights:?}");
+            for &action in &removable {
+                let before = env.undo(&dag, action).0;
+                let found = env.log_backward_after(&before, action);
+                assert!((found + (removable.len() as f64).ln()).abs() < 1e-15, "{dag}: {found}");
+            }
+        }
+    }
 }
 
 /// Robinson 1973; sequence A003024 of the OEIS.
@@ -81,13 +127,14 @@ fn keys_name_the_new_family_and_the_move() {
 
 #[test]
 fn log_backward_of_all_actions_is_that_of_each() {
-    let env = environment(4);
-    for dag in all_dags(&env) {
-        let (mut actions, mut all) = (Vec::new(), Vec::new());
-        env.forward_actions(&dag, &mut actions);
-        env.log_backward_after_each(&dag, &actions, &mut all);
-        let each: Vec<f64> = actions.iter().map(|&action| env.log_backward_after(&dag, action)).collect();
-        assert_eq!(all, each);
+    for env in [environment(4), constrained(4)] {
+        for dag in all_dags(&env) {
+            let (mut actions, mut all) = (Vec::new(), Vec::new());
+            env.forward_actions(&dag, &mut actions);
+            env.log_backward_after_each(&dag, &actions, &mut all);
+            let each: Vec<f64> = actions.iter().map(|&action| env.log_backward_after(&dag, action)).collect();
+            assert_eq!(all, each);
+        }
     }
 }
 
