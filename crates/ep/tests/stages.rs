@@ -219,7 +219,7 @@ fn refuse_aggregations(folder: &Folder, plan: &str, files: &[String]) {
     succeed(&["plan", "phylo", &data, "--clients", "2", "--out", &beasts]);
     succeed(&with(&["train", &beasts, "--client", "0"], &HALF));
     let foreign = folder.name("beasts/clients/0/round-0.safetensors");
-    go(&[a, &foreign], 3, &["beasts/clients/0/round-0.safetensors", "same taxa"]);
+    go(&[a, &foreign], 3, &["beasts/clients/0/round-0.safetensors", "by the same plan"]);
     // The folder of another plan is not written into.
     refuse(&["aggregate", plan, a, b, "--out", &beasts], 3, &["plan.toml", "another plan"]);
     assert!(!folder.path("beasts/server").exists());

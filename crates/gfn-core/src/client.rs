@@ -92,7 +92,7 @@ impl ClientModel {
             Place::file(path),
             format!("a client of plan {plan} over environment {}", environment.fingerprint),
             format!("a client of plan {} over environment {}", self.meta.plan, found.fingerprint),
-            "aggregate clients of one plan only (same taxa, same settings)",
+            "aggregate only clients that were trained by the same plan",
         ))
     }
 }
