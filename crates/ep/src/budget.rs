@@ -29,10 +29,6 @@ pub struct StageBudgets {
     pub server: Budget,
 }
 
-/// Parts of time that stages get: a client, the server, a client in a round. Found by experiment: the error that is left
-/// after a round is the clients', where the product has its mass, and their training with the server's trees mends it.
-const PARTS: (f64, f64, f64) = (7.0, 3.0, 7.0);
-
 impl RunBudget {
     /// All of it for one stage.
     pub fn whole(self) -> Budget {
@@ -42,8 +38,9 @@ impl RunBudget {
         }
     }
 
-    /// Divides the budget among stages, with `clients` trained on `threads` threads at a time.
-    pub fn divide(self, clients: usize, threads: usize, rounds: u32) -> StageBudgets {
+    /// Divides the budget among stages, with `clients` trained on `threads` threads at a time; `parts` of time are those of
+    /// [`Domain::time_parts`](gfn_core::domain::Domain::time_parts).
+    pub fn divide(self, clients: usize, threads: usize, rounds: u32, parts: [f64; 3]) -> StageBudgets {
         match self {
             RunBudget::Steps(n) => StageBudgets {
                 client: Budget::Steps(n),
@@ -58,7 +55,7 @@ impl RunBudget {
             RunBudget::Seconds(seconds) => {
                 // Clients take turns on the threads.
                 let crowding = clients.div_ceil(threads) as f64;
-                let (client, server, round) = PARTS;
+                let [client, server, round] = parts;
                 let all = crowding * client + server + f64::from(rounds) * (crowding * round + server);
                 let unit = seconds / all;
                 StageBudgets {
@@ -140,7 +137,7 @@ mod tests {
     #[test]
     fn stages_together_take_the_whole_time() {
         for (clients, threads, rounds) in [(5, 2, 1), (4, 2, 0), (2, 8, 3)] {
-            let b = RunBudget::Seconds(60.0).divide(clients, threads, rounds);
+            let b = RunBudget::Seconds(60.0).divide(clients, threads, rounds, [7.0, 3.0, 5.0]);
             let s = |b: Budget| match b {
                 Budget::Seconds(s) => s,
                 Budget::Steps(_) => f64::NAN,

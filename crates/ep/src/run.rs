@@ -14,6 +14,7 @@ use gfn_core::{Environment, Error, Result, Warning};
 use rayon::prelude::*;
 use serde::Serialize;
 
+use crate::budget::StageBudgets;
 use crate::exact::{ExactReport, write_exact};
 use crate::folder::{
     FileState, RunFolder, client_checkpoint, client_data, client_file, client_lock, lock_file, other_run,
@@ -218,8 +219,7 @@ impl<'a, D: Domain> StageRunner<'a, D> {
         let folder = self.path(&format!("clients/{k}"));
         let _lock = lock_file(&self.path(&client_lock(k)), &folder)?;
         remove_partial_files(&folder);
-        let budgets =
-            self.plan.budget.divide(self.plan.clients.len(), self.settings.threads, self.plan.rounds);
+        let budgets = self.budgets();
         let (label, budget, extra) = match round {
             0 => (format!("client {k}"), budgets.client, None),
             number => {
@@ -249,7 +249,7 @@ impl<'a, D: Domain> StageRunner<'a, D> {
             ServerModel::single(client)
         } else {
             let label = if round == 0 { "server".to_string() } else { format!("server r{round}") };
-            let budget = self.plan.budget.divide(n, self.settings.threads, self.plan.rounds).server;
+            let budget = self.budgets().server;
             let context = self.context(&label, budget, &checkpoint, "server/log.jsonl");
             aggregate(self.domain, clients, round, context)?
         };
@@ -267,6 +267,11 @@ impl<'a, D: Domain> StageRunner<'a, D> {
             self.finish(&name, "", 0.0, 0)?;
         }
         read_objects(&self.path(&name), self.domain)
+    }
+
+    fn budgets(&self) -> StageBudgets {
+        let (plan, parts) = (self.plan, self.domain.time_parts());
+        plan.budget.divide(plan.clients.len(), self.settings.threads, plan.rounds, parts)
     }
 
     fn context(&self, label: &str, budget: Budget, checkpoint: &str, log: &str) -> StageContext {

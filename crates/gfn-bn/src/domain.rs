@@ -16,7 +16,7 @@ use crate::environment::DagEnvironment;
 use crate::exact::LocalScoreTable;
 use crate::knowledge::Knowledge;
 use crate::prior::{DagPrior, GraphPrior};
-use crate::recipe::recipe;
+use crate::recipe::{recipe, time_parts};
 use crate::reward::DagReward;
 use crate::score::{GaussianStatistics, LocalScore, RowCounts, ScoreSettings, Statistics};
 
@@ -273,6 +273,10 @@ impl Domain for DagDomain {
         let NetworkSettings { client_loss, server_loss, .. } = self.settings;
         let loss = if stage == Stage::Server { server_loss } else { client_loss };
         recipe(stage, self.env.n_nodes(), loss)
+    }
+
+    fn time_parts(&self) -> [f64; 3] {
+        time_parts(self.env.n_nodes())
     }
 }
 

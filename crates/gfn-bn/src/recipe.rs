@@ -18,6 +18,12 @@ const LARGE_FROM: usize = 13;
 /// Objects of the chain, times nodes: a graph takes as many moves as there are pairs of nodes.
 const CHAIN_OBJECTS: usize = 600_000;
 
+/// How time is divided for `d` nodes, see [`gfn_core::domain::Domain::time_parts`]: the server evaluates every client's
+/// network in states with d² actions each.
+pub fn time_parts(d: usize) -> [f64; 3] {
+    if d >= LARGE_FROM { [4.0, 6.0, 3.0] } else { [7.0, 3.0, 7.0] }
+}
+
 /// The recipe of a stage for `d` nodes, with another loss than its own if one is given.
 pub fn recipe(stage: Stage, d: usize, loss: Option<Balance>) -> Recipe {
     let chain = d >= CHAIN_FROM;

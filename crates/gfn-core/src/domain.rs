@@ -90,4 +90,10 @@ pub trait Domain: Send + Sync {
 
     /// How a stage is trained.
     fn recipe(&self, stage: Stage) -> Recipe;
+
+    /// How a budget of time is divided: parts for a client, the server, and a client in a round. Where each state costs
+    /// the server more than a client's training does, it should have more.
+    fn time_parts(&self) -> [f64; 3] {
+        [7.0, 3.0, 7.0]
+    }
 }
