@@ -28,7 +28,7 @@ const CHECKPOINT_EVERY: Duration = Duration::from_secs(10);
 /// Trajectories per law for the residual spread in a client's file: fewer where they are long and actions many.
 const SPREAD_TRAJECTORIES: (usize, usize) = (40, 400);
 /// What their number times that of actions should be.
-const SPREAD_ACTIONS: usize = 200_000;
+const SPREAD_ACTIONS: usize = 40_000;
 
 /// What a stage needs besides its data.
 pub struct StageContext {
