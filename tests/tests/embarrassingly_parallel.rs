@@ -92,6 +92,7 @@ fn multisets_from_three_clients() {
     let recipe = |output_scale| Recipe {
         policy: PolicyKind::Mlp(MlpSettings { hidden: vec![32], output_scale, ..MlpSettings::default() }),
         settings: TrainSettings { batch_size: 32, ..TrainSettings::default() },
+        chain_objects: 0,
     };
     let plan =
         Plan { client: recipe(0.1), client_steps: 800, server: recipe(0.0), server_steps: 200, seed: 4 };

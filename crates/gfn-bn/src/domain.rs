@@ -67,7 +67,7 @@ pub struct NetworkSettings {
 }
 
 impl NetworkSettings {
-    /// A text that is equal for two settings exactly if they mean the same target over the same graphs.
+    /// A text that is equal for two settings only if they mean the same target over the same graphs.
     pub fn meaning(&self) -> String {
         let settings = NetworkSettings { client_loss: None, server_loss: None, ..self.clone() };
         serde_json::to_string(&settings).expect("settings are plain data")
@@ -126,6 +126,16 @@ impl DagDomain {
             if given && schema.is_discrete() {
                 let found = "categories";
                 return Err(Error::usage(option, "columns of numbers", found, "leave it out"));
+            }
+        }
+        for (option, loss) in [("client_loss", settings.client_loss), ("server_loss", settings.server_loss)] {
+            if loss.is_some_and(|loss| loss.build(None).needs_flow()) {
+                return Err(Error::usage(
+                    option,
+                    "a loss without flows: modified-detailed, contrastive or trajectory",
+                    format!("{loss:?}"),
+                    "choose one of these, or leave it out",
+                ));
             }
         }
         if settings.center_sites && settings.combine == Combine::Product {

@@ -36,6 +36,8 @@ pub fn recipe(stage: Stage, d: usize, loss: Option<Balance>) -> Recipe {
     // product may have its mass; contrastive balance is nearer to a posterior of one's own.
     let default = if client && !chain { Balance::ModifiedDetailed } else { Balance::Contrastive };
     let behaviour = match stage {
+        // Other orders of the edges of good graphs, which the policy alone hardly visits where it underrates them.
+        Stage::Server if d >= LARGE_FROM => vec![share(0.7, own), share(0.3, Source::Replay)],
         Stage::ClientRound if chain => {
             vec![share(0.5, Source::Proposals), share(0.3, Source::Chain), share(0.2, own)]
         }
