@@ -65,7 +65,7 @@ impl Lines {
     }
 }
 
-/// Writes `samples.csv`: object[,log_reward,weight]; an object is a row-major bit string.
+/// Writes `samples.csv`: `object[,log_reward,weight]`; an object is a row-major bit string.
 pub fn write_samples(path: &Path, samples: &GraphSamples) -> Result<()> {
     let with_data = !samples.weights.is_empty();
     let header: &[&str] = if with_data { &["object", "log_reward", "weight"] } else { &["object"] };
@@ -80,7 +80,7 @@ pub fn write_samples(path: &Path, samples: &GraphSamples) -> Result<()> {
     lines.write(path)
 }
 
-/// Writes `edges.csv`: from,to,probability,either,monte_carlo_error[,reweighted,chain], every ordered pair.
+/// Writes `edges.csv`: `from,to,probability,either,monte_carlo_error[,reweighted,chain]`, every ordered pair.
 pub fn write_edges(
     path: &Path,
     names: &[String],
@@ -108,7 +108,7 @@ pub fn write_edges(
     lines.write(path)
 }
 
-/// Writes `paths.csv`: from,to,probability[,reweighted], every ordered pair.
+/// Writes `paths.csv`: `from,to,probability[,reweighted]`, every ordered pair.
 pub fn write_paths(
     path: &Path,
     names: &[String],
@@ -118,7 +118,7 @@ pub fn write_paths(
     write_pairs(path, ["from", "to"], names, |_, _| true, raw, reweighted, |e| &e.features.paths)
 }
 
-/// Writes `markov_blankets.csv`: first,second,probability[,reweighted], every pair once: each is then in the Markov
+/// Writes `markov_blankets.csv`: `first,second,probability[,reweighted]`, every pair once: each is then in the Markov
 /// blanket of the other.
 pub fn write_markov_blankets(
     path: &Path,
@@ -150,8 +150,8 @@ fn write_pairs(
     lines.write(path)
 }
 
-/// Writes `graphs.csv`: graph,probability[,reweighted,log_score], most probable first; and `classes.csv`:
-/// class,probability[,reweighted], a class being the bit string of its completed partially directed graph.
+/// Writes `graphs.csv`: `graph,probability[,reweighted,log_score]`, most probable first; and `classes.csv`:
+/// `class,probability[,reweighted]`, a class being the bit string of its completed partially directed graph.
 pub fn write_graphs(out: &Path, raw: &Estimates, reweighted: Option<&Estimates>) -> Result<()> {
     let mut header = vec!["graph", "probability"];
     header.extend(reweighted.iter().flat_map(|_| ["reweighted", "log_score"]));

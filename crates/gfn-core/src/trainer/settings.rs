@@ -27,7 +27,7 @@ pub struct Annealing {
     pub until: f64,
 }
 
-/// Everything that decides how a policy is trained. Checked by [`Trainer::new`].
+/// Everything that decides how a policy is trained. Checked by [`Trainer::new`](super::Trainer::new).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TrainSettings {
