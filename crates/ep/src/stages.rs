@@ -26,7 +26,7 @@ use crate::progress::StageProgress;
 /// How often a stage in training writes its checkpoint.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(10);
 /// Trajectories per law for the residual spread in a client's file: fewer where they are long and actions many.
-const SPREAD_TRAJECTORIES: (usize, usize) = (40, 400);
+const SPREAD_TRAJECTORIES: (usize, usize) = (10, 400);
 /// What their number times that of actions should be.
 const SPREAD_ACTIONS: usize = 40_000;
 
