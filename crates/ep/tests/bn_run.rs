@@ -26,7 +26,7 @@ fn run(folder: &Folder, name: &str, files: &[String], more: &[&str]) -> support:
 
 const SMALL: [&str; 6] = ["--nodes", "4", "--edges", "4", "--rows", "40"];
 const QUICK: [&str; 9] =
-    ["--exact", "--budget", "400steps", "--samples", "3000", "--seed", "7", "--quiet", "--complete-cases"];
+    ["--exact", "--budget", "1200steps", "--samples", "3000", "--seed", "7", "--quiet", "--complete-cases"];
 /// Steps that leave everything but exact results unlearned.
 const UNTRAINED: [&str; 8] = ["--exact", "--budget", "2steps", "--rounds", "0", "--samples", "50", "--quiet"];
 
