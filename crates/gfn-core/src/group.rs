@@ -81,15 +81,17 @@ pub(crate) fn sample_groups<E: Environment>(
         let state_log_reward = if state_rewards { target.states(env, &batch, &encoded) } else { Vec::new() };
         Group { batch, encoded, log_target, state_log_reward }
     };
-    let parts: Mutex<Vec<_>> = Mutex::new(dealt.into_iter().zip(generators).map(Some).collect());
-    let take = |group: usize| parts.lock().unwrap_or_else(PoisonError::into_inner)[group].take();
-    side_by_side(n, |group| work(take(group).expect("each group is worked on once")))
+    side_by_side(dealt.into_iter().zip(generators).collect(), work)
 }
 
-/// `work` of 0..n in order. A single piece stays on its thread: in a pool that trains several clients, waiting here would
-/// be stolen time.
-pub(crate) fn side_by_side<T: Send>(n: usize, work: impl Fn(usize) -> T + Send + Sync) -> Vec<T> {
-    if n == 1 { vec![work(0)] } else { (0..n).into_par_iter().map(work).collect() }
+/// `work` of each piece, in their order. A single piece stays on its thread: in a pool that trains several clients,
+/// waiting here would be stolen time.
+pub(crate) fn side_by_side<P: Send, T: Send>(pieces: Vec<P>, work: impl Fn(P) -> T + Send + Sync) -> Vec<T> {
+    if pieces.len() == 1 {
+        pieces.into_iter().map(work).collect()
+    } else {
+        pieces.into_par_iter().map(work).collect()
+    }
 }
 
 /// One gradient per parameter tensor, summed over the groups in their order.

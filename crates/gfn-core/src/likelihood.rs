@@ -103,3 +103,57 @@ impl Transitions {
         (loss, gradient)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::grid::{Cell, Grid};
+    use crate::policy::{Activation, MlpSettings, PolicyKind, PolicySpec};
+    use crate::random::stream;
+    use crate::{EnvSpec, Environment};
+
+    fn policy(env: &EnvSpec) -> Box<dyn TrainablePolicy> {
+        let mlp = MlpSettings { hidden: vec![5], activation: Activation::Smooth, ..MlpSettings::default() };
+        let kind = PolicyKind::Mlp(mlp);
+        PolicySpec { env: env.clone(), kind, learned_backward: false, flow: false }
+            .build(2)
+            .expect("a network")
+    }
+
+    /// Walks of different lengths, so that weights differ; f32 networks, hence the tolerance.
+    #[test]
+    fn the_gradient_agrees_with_central_differences() {
+        let env = Grid::new(2, 4).expect("a grid");
+        let mut policy = policy(env.spec());
+        let objects = [Cell::new(&[0, 0]), Cell::new(&[1, 3]), Cell::new(&[2, 0])];
+        let mut rng = stream(3, "transitions", 0);
+        let parts: Vec<Transitions> =
+            [3, 5].map(|walks| Transitions::draw(&env, policy.as_ref(), walks, 2, &objects, &mut rng)).into();
+        let total = parts.iter().map(Transitions::total_weight).sum();
+        let loss = |policy: &dyn TrainablePolicy| -> f64 {
+            parts.iter().map(|part| part.differentiate(policy, total).0).sum()
+        };
+        let gradient = parts
+            .iter()
+            .map(|part| part.differentiate(policy.as_ref(), total).1)
+            .reduce(crate::group::add)
+            .expect("two parts");
+        let step = 1e-2f32;
+        let mut compared = 0;
+        for (tensor, slopes) in gradient.iter().enumerate() {
+            for (index, &slope) in slopes.iter().enumerate() {
+                let mut at = |shift: f32| {
+                    policy.parameters_mut()[tensor][index] += shift;
+                    policy.parameters_changed();
+                    loss(policy.as_ref())
+                };
+                let (up, down) = (at(step), at(-2.0 * step));
+                at(step);
+                let numeric = (up - down) / (2.0 * f64::from(step));
+                assert!((numeric - f64::from(slope)).abs() < 1e-3, "{tensor} {index}: {numeric}, {slope}");
+                compared += usize::from(slope.abs() > 1e-2);
+            }
+        }
+        assert!(compared > 10, "most slopes are 0: {compared}");
+    }
+}

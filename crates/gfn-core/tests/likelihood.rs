@@ -114,7 +114,7 @@ fn without_objects_there_is_no_first_phase() {
     assert_eq!(env.spec().stop, StopRule::Always);
 }
 
-/// The loss of a fixed batch against its gradient by a step along it: a network, where tables could hide a slip.
+/// Two groups, and parameters that all states share.
 #[test]
 fn a_network_learns_it_too() {
     let env = Arc::new(Choose::up_to(5, 3));

@@ -176,11 +176,11 @@ impl<E: Environment> Trainer<E> {
             let (env, policy) = (self.env.as_ref(), self.policy.as_ref());
             Transitions::draw(env, policy, walks, pretraining.transitions, &self.chain, &mut rng)
         };
-        let parts: Vec<Transitions> = side_by_side(groups, draw);
+        let parts: Vec<Transitions> = side_by_side((0..groups).collect(), draw);
         parts.iter().for_each(|part| self.policy.prepare(part.encoded()));
         let total = parts.iter().map(Transitions::total_weight).sum();
         let policy = self.policy.as_ref();
-        let (loss, gradients) = side_by_side(groups, |group| parts[group].differentiate(policy, total))
+        let (loss, gradients) = side_by_side(parts, |part| part.differentiate(policy, total))
             .into_iter()
             .reduce(|(loss, sum), (more, next)| (loss + more, add(sum, next)))
             .expect("at least one group");
