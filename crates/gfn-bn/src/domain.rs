@@ -67,6 +67,22 @@ pub struct NetworkSettings {
 }
 
 impl NetworkSettings {
+    /// The product of the sites' BGe posteriors over these columns under a uniform prior, with every default.
+    pub fn new(columns: Vec<ColumnSchema>) -> Self {
+        NetworkSettings {
+            combine: Combine::default(),
+            center_sites: false,
+            standardise: false,
+            complete_cases: false,
+            score: ScoreSettings::default(),
+            prior: GraphPrior::default(),
+            knowledge: Knowledge::default(),
+            client_loss: None,
+            server_loss: None,
+            columns,
+        }
+    }
+
     /// A text that is equal for two settings only if they mean the same target over the same graphs.
     pub fn meaning(&self) -> String {
         let settings = NetworkSettings { client_loss: None, server_loss: None, ..self.clone() };

@@ -37,21 +37,6 @@ fn categories(names: &[&str]) -> Vec<ColumnSchema> {
     names.iter().map(|name| ColumnSchema { name: name.to_string(), levels: Some(levels.clone()) }).collect()
 }
 
-fn settings(columns: Vec<ColumnSchema>) -> NetworkSettings {
-    NetworkSettings {
-        combine: Combine::Product,
-        center_sites: false,
-        standardise: false,
-        complete_cases: false,
-        score: ScoreSettings::default(),
-        prior: GraphPrior::Uniform,
-        knowledge: Knowledge::default(),
-        client_loss: None,
-        server_loss: None,
-        columns,
-    }
-}
-
 fn bdeu() -> ScoreSettings {
     ScoreSettings::Bdeu { equivalent_sample_size: 1.0 }
 }
@@ -79,7 +64,7 @@ const SITE: &str = "b,a\n2,1\n0,3\n7,8\n";
 
 #[test]
 fn sites_are_read_in_the_order_of_the_plan() {
-    let domain = DagDomain::new(settings(numeric(&["a", "b"]))).unwrap();
+    let domain = DagDomain::new(NetworkSettings::new(numeric(&["a", "b"]))).unwrap();
     let (_folder, path) = file(SITE);
     let site = domain.read_site(&path).unwrap();
     let columns = vec![vec![1.0, 3.0, 8.0], vec![2.0, 0.0, 7.0]];
@@ -99,7 +84,8 @@ fn sites_are_read_in_the_order_of_the_plan() {
     assert!(error.to_string().contains("site.csv") && error.to_string().contains("\"a\""), "{error}");
     // What only the score finds is told with the file, too.
     let given = BgeSettings { prior_mean: PriorMean::Given(vec![0.0; 3]), ..BgeSettings::default() };
-    let settings = NetworkSettings { score: ScoreSettings::Bge(given), ..settings(numeric(&["a", "b"])) };
+    let settings =
+        NetworkSettings { score: ScoreSettings::Bge(given), ..NetworkSettings::new(numeric(&["a", "b"])) };
     let (_folder, path) = file(SITE);
     let error = DagDomain::new(settings).unwrap().read_client(&path).err().unwrap();
     assert!(error.to_string().contains("site.csv"), "{error}");
@@ -108,10 +94,10 @@ fn sites_are_read_in_the_order_of_the_plan() {
 #[test]
 fn incomplete_rows_are_left_out_where_the_plan_says_so() {
     let content = "a,b\n1,2\n,3\n4,9\n";
-    let strict = DagDomain::new(settings(numeric(&["a", "b"]))).unwrap();
+    let strict = DagDomain::new(NetworkSettings::new(numeric(&["a", "b"]))).unwrap();
     let (_folder, path) = file(content);
     assert!(strict.read_site(&path).err().unwrap().to_string().contains("line 3, column \"a\""));
-    let settings = NetworkSettings { complete_cases: true, ..settings(numeric(&["a", "b"])) };
+    let settings = NetworkSettings { complete_cases: true, ..NetworkSettings::new(numeric(&["a", "b"])) };
     let domain = DagDomain::new(settings.clone()).unwrap();
     let site = domain.read_site(&path).unwrap();
     assert_eq!((site.dropped_rows, site.description().as_str()), (1, "2 rows, 1 incomplete left out"));
@@ -128,7 +114,7 @@ fn incomplete_rows_are_left_out_where_the_plan_says_so() {
 
 #[test]
 fn columns_are_standardised_where_the_plan_says_so() {
-    let settings = NetworkSettings { standardise: true, ..settings(numeric(&["a", "b"])) };
+    let settings = NetworkSettings { standardise: true, ..NetworkSettings::new(numeric(&["a", "b"])) };
     let domain = DagDomain::new(settings).unwrap();
     let found = gaussian(&domain, "a,b\n1,200\n3,-500\n8,100\n");
     for j in 0..2 {
@@ -148,7 +134,7 @@ fn columns_are_standardised_where_the_plan_says_so() {
 
 #[test]
 fn categories_have_the_levels_of_the_plan() {
-    let settings = NetworkSettings { score: bdeu(), ..settings(categories(&["a", "b"])) };
+    let settings = NetworkSettings { score: bdeu(), ..NetworkSettings::new(categories(&["a", "b"])) };
     let domain = DagDomain::new(settings).unwrap();
     // No row says `yes` for a.
     let found = statistics(&domain, "b,a\nyes,no\nno,no\nyes,no\n");
@@ -164,7 +150,7 @@ fn categories_have_the_levels_of_the_plan() {
 /// Differences between the sites' means are no information about the graph once each site is centred.
 #[test]
 fn sites_are_centred_where_the_plan_says_so() {
-    let pooled = NetworkSettings { combine: Combine::Pooled, ..settings(numeric(&["a", "b"])) };
+    let pooled = NetworkSettings { combine: Combine::Pooled, ..NetworkSettings::new(numeric(&["a", "b"])) };
     let centred = NetworkSettings { center_sites: true, ..pooled.clone() };
     let (pooled, centred) = (DagDomain::new(pooled).unwrap(), DagDomain::new(centred).unwrap());
     let files = ["a,b\n1,2\n3,0\n8,7\n", "a,b\n101,-2\n104,-5\n"];
@@ -197,8 +183,8 @@ fn refused(settings: NetworkSettings) -> Error {
 
 #[test]
 fn what_does_not_go_together_is_refused() {
-    let numbers = || settings(numeric(&["a", "b"]));
-    let words = || NetworkSettings { score: bdeu(), ..settings(categories(&["a", "b"])) };
+    let numbers = || NetworkSettings::new(numeric(&["a", "b"]));
+    let words = || NetworkSettings { score: bdeu(), ..NetworkSettings::new(categories(&["a", "b"])) };
     let center = NetworkSettings { center_sites: true, ..numbers() };
     let error = refused(center);
     assert_eq!(error.kind(), ErrorKind::Usage);
@@ -250,7 +236,8 @@ fn what_does_not_go_together_is_refused() {
 fn names_of_graphs_are_read_back_if_they_are_graphs_of_the_plan() {
     let knowledge = Knowledge { forbidden: vec![("b".into(), "a".into())], ..Knowledge::default() };
     let domain =
-        DagDomain::new(NetworkSettings { knowledge, ..settings(numeric(&["a", "b", "c"])) }).unwrap();
+        DagDomain::new(NetworkSettings { knowledge, ..NetworkSettings::new(numeric(&["a", "b", "c"])) })
+            .unwrap();
     let graphs = StateGraph::enumerate(domain.environment().as_ref(), 100).unwrap();
     for dag in graphs.objects() {
         assert_eq!(domain.parse_object(&domain.object_name(dag)).unwrap(), *dag);
@@ -302,7 +289,7 @@ fn the_prior_is_counted_once_whatever_the_number_of_sites() {
     for prior in [GraphPrior::Fair, GraphPrior::Edges { probability: 0.1, edges }] {
         let names = names(4);
         let columns = numeric(&names.iter().map(String::as_str).collect::<Vec<_>>());
-        let domain = DagDomain::new(NetworkSettings { prior, ..settings(columns) }).unwrap();
+        let domain = DagDomain::new(NetworkSettings { prior, ..NetworkSettings::new(columns) }).unwrap();
         let env = domain.environment();
         let mut rng = seeded(7);
         let graph = StateGraph::enumerate(env.as_ref(), 1000).unwrap();
@@ -336,7 +323,7 @@ fn the_prior_is_counted_once_whatever_the_number_of_sites() {
 #[test]
 fn settings_that_mean_another_target_have_another_meaning() {
     let columns = || numeric(&["a", "b"]);
-    let plain = settings(columns());
+    let plain = NetworkSettings::new(columns());
     let meaning = plain.meaning();
     let loss = Some(Balance::Trajectory);
     let same = [
@@ -398,7 +385,8 @@ fn a_clients_chain_draws_graphs_of_its_posterior_that_agree_with_knowledge() {
     let columns = numeric(&names.iter().map(String::as_str).collect::<Vec<_>>());
     let edges = vec![EdgeProbability { from: "X0".into(), to: "X2".into(), probability: 0.9 }];
     let prior = GraphPrior::Edges { probability: 0.3, edges };
-    let domain = DagDomain::new(NetworkSettings { prior, knowledge, ..settings(columns) }).unwrap();
+    let domain =
+        DagDomain::new(NetworkSettings { prior, knowledge, ..NetworkSettings::new(columns) }).unwrap();
     let table = numbers(&mut seeded(8), 10, &[0.0; 4]);
     let part = Statistics::Gaussian(GaussianStatistics::of(&table).unwrap());
     let reward = domain.reward(&[&part], 1.0).unwrap();

@@ -6,22 +6,10 @@ use std::collections::{HashMap, HashSet};
 
 use gfn_bn::equivalence::{Cpdag, class_probabilities, same_class};
 use gfn_bn::{Dag, members};
-use gfn_core::random::{ChaCha8Rng, stream};
+use gfn_core::random::stream;
 use proptest::prelude::*;
 use rand::RngExt;
-use shared::{all_dags, environment};
-
-/// A random graph: of `n_tries` random pairs, those that can become edges.
-fn random_dag(rng: &mut ChaCha8Rng, d: usize, n_tries: usize) -> Dag {
-    let mut dag = Dag::empty(d).unwrap();
-    for _ in 0..n_tries {
-        let (from, to) = (rng.random_range(0..d), rng.random_range(0..d));
-        if dag.can_add_edge(from, to) {
-            dag.add_edge(from, to).unwrap();
-        }
-    }
-    dag
-}
+use shared::{all_dags, environment, random_dag};
 
 /// The completed graph by its definition in another way (Verma & Pearl 1990; Meek 1995): the skeleton with the
 /// v-structures directed, then rules 1 to 3 until nothing changes. Entry `[u][v]`: u → v or u — v.

@@ -10,21 +10,9 @@ use gfn_bn::features::{
     median_probability_graph,
 };
 use gfn_bn::render::RenderEdge;
-use gfn_core::random::{ChaCha8Rng, stream};
+use gfn_core::random::stream;
 use rand::RngExt;
-use shared::{all_dags, environment};
-
-/// A random graph: of `n_tries` random pairs, those that can become edges.
-fn random_dag(rng: &mut ChaCha8Rng, d: usize, n_tries: usize) -> Dag {
-    let mut dag = Dag::empty(d).unwrap();
-    for _ in 0..n_tries {
-        let (from, to) = (rng.random_range(0..d), rng.random_range(0..d));
-        if dag.can_add_edge(from, to) {
-            dag.add_edge(from, to).unwrap();
-        }
-    }
-    dag
-}
+use shared::{all_dags, environment, random_dag};
 
 fn has_path(dag: &Dag, u: usize, v: usize) -> bool {
     (0..dag.n_nodes()).any(|w| dag.has_edge(u, w) && (w == v || has_path(dag, w, v)))

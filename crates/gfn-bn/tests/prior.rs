@@ -9,7 +9,7 @@ use std::sync::Arc;
 use gfn_bn::data::{ColumnSchema, Schema};
 use gfn_bn::exact::ExactPosterior;
 use gfn_bn::{
-    BgeSettings, Combine, Dag, DagDomain, DagPrior, DagReward, EdgeProbability, GraphPrior, Knowledge,
+    BgeSettings, Dag, DagDomain, DagPrior, DagReward, EdgeProbability, GraphPrior, Knowledge,
     NetworkSettings, ScoreSettings, Statistics, Table,
 };
 use gfn_core::ErrorKind;
@@ -121,18 +121,7 @@ fn in_order(d: usize) -> Knowledge {
 
 fn settings(d: usize) -> NetworkSettings {
     let column = |name| ColumnSchema { name, levels: None };
-    NetworkSettings {
-        combine: Combine::Product,
-        center_sites: false,
-        standardise: false,
-        complete_cases: false,
-        score: ScoreSettings::default(),
-        prior: GraphPrior::Uniform,
-        knowledge: Knowledge::default(),
-        client_loss: None,
-        server_loss: None,
-        columns: names(d).into_iter().map(column).collect(),
-    }
+    NetworkSettings::new(names(d).into_iter().map(column).collect())
 }
 
 /// The exact posterior of the sites' product with the prior to the power `share`.

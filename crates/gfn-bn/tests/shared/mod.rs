@@ -7,6 +7,8 @@ use std::process::Command;
 
 use gfn_bn::{Dag, DagEnvironment, Table};
 use gfn_core::exact::StateGraph;
+use rand::RngExt;
+use rand::rngs::ChaCha8Rng;
 
 /// The table of a CSV text of plain numbers.
 pub fn table(csv: &str) -> Table {
@@ -29,6 +31,18 @@ pub fn environment(d: usize) -> DagEnvironment {
 /// All DAGs over the variables of an environment.
 pub fn all_dags(env: &DagEnvironment) -> Vec<Dag> {
     StateGraph::enumerate(env, 100_000).unwrap().states().to_vec()
+}
+
+/// A random graph: of `n_tries` random pairs, those that can become edges.
+pub fn random_dag(rng: &mut ChaCha8Rng, d: usize, n_tries: usize) -> Dag {
+    let mut dag = Dag::empty(d).unwrap();
+    for _ in 0..n_tries {
+        let (from, to) = (rng.random_range(0..d), rng.random_range(0..d));
+        if dag.can_add_edge(from, to) {
+            dag.add_edge(from, to).unwrap();
+        }
+    }
+    dag
 }
 
 /// The text of a file of this crate's test data.
