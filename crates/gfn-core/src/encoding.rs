@@ -25,7 +25,7 @@ impl Needs {
 }
 
 /// `rows` encoded states. Ragged parts are flat lists with `rows + 1` offsets.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct StateBatch {
     /// Number of states.
     pub rows: usize,
@@ -65,15 +65,53 @@ impl StateBatch {
         needs: Needs,
     ) -> Self {
         let spec = env.spec();
-        let mut batch = StateBatch { n_keys: env.n_action_keys(), ..StateBatch::default() };
-        batch.feature_offsets.push(0);
-        batch.forward_offsets.push(0);
-        batch.backward_offsets.push(0);
-        batch.pooled_offsets.push(0);
+        let mut batch = StateBatch::empty(env);
         for state in states {
             batch.push(env, spec, state, needs);
         }
         batch
+    }
+
+    /// No states of `env`.
+    pub(crate) fn empty<E: Environment>(env: &E) -> Self {
+        StateBatch::with_keys(env.n_action_keys())
+    }
+
+    fn with_keys(n_keys: usize) -> Self {
+        let offsets = || vec![0];
+        StateBatch {
+            n_keys,
+            feature_offsets: offsets(),
+            forward_offsets: offsets(),
+            backward_offsets: offsets(),
+            pooled_offsets: offsets(),
+            ..StateBatch::default()
+        }
+    }
+
+    /// Appends other encoded states of the same environment, encoded with the same needs.
+    pub(crate) fn append(&mut self, other: StateBatch) {
+        if self.rows == 0 {
+            *self = other;
+            return;
+        }
+        fn append_offsets(offsets: &mut Vec<usize>, others: &[usize]) {
+            let first = offsets[offsets.len() - 1];
+            offsets.extend(others[1..].iter().map(|offset| first + offset));
+        }
+        self.rows += other.rows;
+        append_offsets(&mut self.feature_offsets, &other.feature_offsets);
+        append_offsets(&mut self.forward_offsets, &other.forward_offsets);
+        append_offsets(&mut self.backward_offsets, &other.backward_offsets);
+        append_offsets(&mut self.pooled_offsets, &other.pooled_offsets);
+        self.features.extend_from_slice(&other.features);
+        self.forward.extend_from_slice(&other.forward);
+        self.backward.extend_from_slice(&other.backward);
+        self.fixed_log_backward.extend_from_slice(&other.fixed_log_backward);
+        self.log_backward_after.extend_from_slice(&other.log_backward_after);
+        self.keys.extend_from_slice(&other.keys);
+        self.pooled.extend_from_slice(&other.pooled);
+        self.fingerprints.extend_from_slice(&other.fingerprints);
     }
 
     fn push<E: Environment>(&mut self, env: &E, spec: &EnvSpec, state: &E::State, needs: Needs) {
@@ -122,11 +160,7 @@ impl StateBatch {
 
     /// The batch of some of its states, in the order given.
     pub fn select(&self, rows: &[usize]) -> StateBatch {
-        let mut part = StateBatch { rows: rows.len(), n_keys: self.n_keys, ..StateBatch::default() };
-        part.feature_offsets.push(0);
-        part.forward_offsets.push(0);
-        part.backward_offsets.push(0);
-        part.pooled_offsets.push(0);
+        let mut part = StateBatch { rows: rows.len(), ..StateBatch::with_keys(self.n_keys) };
         for &row in rows {
             part.features.extend_from_slice(self.features_of(row));
             part.feature_offsets.push(part.features.len());

@@ -7,6 +7,7 @@ pub mod domain;
 pub mod encoding;
 pub mod environment;
 pub mod error;
+mod evaluation;
 pub mod exact;
 pub mod grid;
 mod group;

@@ -84,10 +84,10 @@ impl Transitions {
     /// Σ −log p_F (natural log) over the transitions with their weights, divided by `total`, and its gradient, one array
     /// per parameter tensor. With the sum of all weights of a step, the parts of the step add up to a mean.
     pub fn differentiate(&self, policy: &dyn TrainablePolicy, total: f64) -> (f64, Vec<Vec<f32>>) {
-        let (output, pull_back) = policy.record(&self.encoded);
+        let (output, kept) = policy.evaluate(&self.encoded);
         let log_p = LogProbabilities::new(&self.encoded, &output);
         let (loss, gradient) = self.loss(&log_p, &output, total);
-        (loss, pull_back(&gradient))
+        (loss, policy.pull_back(&self.encoded, kept, &gradient))
     }
 
     fn loss(&self, log_p: &LogProbabilities, output: &Output, total: f64) -> (f64, Output) {

@@ -1,12 +1,16 @@
 //! Sums and normalisations in log space, in f64.
 
+use crate::simd::{exponentiate, largest, subtract_exponentials, sum_exponentials};
+
 /// `log Σ exp(x_i)` (natural log), accurate for any finite offsets; `-inf` for an empty or all `-inf` slice.
 pub fn log_sum_exp(values: &[f64]) -> f64 {
-    let largest = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    if !largest.is_finite() {
-        return largest;
+    let (mut top, mut sum) = (f64::NEG_INFINITY, 0.0);
+    largest(&mut top, values);
+    if !top.is_finite() {
+        return top;
     }
-    largest + values.iter().map(|v| (v - largest).exp()).sum::<f64>().ln()
+    sum_exponentials(&mut sum, values, top);
+    top + sum.ln()
 }
 
 /// Replaces logits by log-probabilities: `x_i ← x_i − log Σ_j exp(x_j)`.
@@ -25,9 +29,14 @@ pub fn subtract_softmax_term(gradient: &mut [f64], log_probabilities: &[f64], to
     if total == 0.0 {
         return;
     }
-    for (slot, log_probability) in gradient.iter_mut().zip(log_probabilities) {
-        *slot -= total * log_probability.exp();
-    }
+    subtract_exponentials(gradient, log_probabilities, total);
+}
+
+/// Replaces logits by weights ∝ exp(logit), the largest of them 1.
+pub(crate) fn exponentiate_in_place(logits: &mut [f64]) {
+    let mut top = f64::NEG_INFINITY;
+    largest(&mut top, logits);
+    exponentiate(logits, top);
 }
 
 /// Normalised probabilities of unnormalised log-weights.

@@ -5,9 +5,11 @@ use rand::{Rng, RngExt, SeedableRng};
 use rand_distr::{Distribution, StandardNormal};
 use serde::{Deserialize, Serialize};
 
-use crate::encoding::StateBatch;
+use crate::encoding::{Needs, StateBatch};
 use crate::environment::Environment;
-use crate::policy::Policy;
+use crate::evaluation::{Evaluate, Evaluations};
+use crate::math::exponentiate_in_place;
+use crate::policy::{Kept, Output, Policy};
 use crate::trajectory::{NO_ACTION, TrajectoryBatch};
 
 /// Where a share of the trajectories of a batch comes from (docs/mathematics.md §3).
@@ -83,6 +85,15 @@ struct Path<S> {
     backward: Vec<u32>,
 }
 
+/// Walks with what their sampling evaluated, so that nothing is encoded or computed twice.
+pub(crate) struct EvaluatedWalks<E: Environment> {
+    pub batch: TrajectoryBatch<E>,
+    /// The distinct states of the batch.
+    pub encoded: StateBatch,
+    pub output: Output,
+    pub kept: Kept,
+}
+
 /// Draws the walks, in their order; all forward ones advance together, one network call per step.
 pub fn sample_walks<E: Environment>(
     env: &E,
@@ -90,29 +101,16 @@ pub fn sample_walks<E: Environment>(
     walks: Vec<Walk<E::State>>,
     rng: &mut ChaCha8Rng,
 ) -> TrajectoryBatch<E> {
-    let mut forward_walks = Vec::new();
-    let mut paths: Vec<Option<Path<E::State>>> = Vec::with_capacity(walks.len());
-    for (b, walk) in walks.into_iter().enumerate() {
-        match walk {
-            Walk::Forward { scale, epsilon, tilt } => {
-                let tilts = (tilt > 0.0).then(|| {
-                    let mut own = ChaCha8Rng::seed_from_u64(rng.next_u64());
-                    let draw = |_| tilt * Distribution::<f64>::sample(&StandardNormal, &mut own);
-                    (0..env.spec().n_forward_outputs()).map(draw).collect()
-                });
-                forward_walks.push(ForwardWalk { path: b, scale, epsilon, tilts });
-                let path =
-                    Path { states: vec![env.initial()], forward: Vec::new(), backward: vec![NO_ACTION] };
-                paths.push(Some(path));
-            }
-            Walk::Backward(object) => paths.push(Some(walk_backward(env, object, rng))),
+    let evaluate = |part: &StateBatch| (policy.forward(part), Kept::default());
+    let mut evaluations = Evaluations::new(env, policy.needs(), &evaluate);
+    let mut batch = draw_walks(env, walks, rng, |walks, rng, paths| {
+        let mut going = walks;
+        while !going.is_empty() {
+            going = advance(env, &mut evaluations, going, paths, rng);
+            // Nobody asks for them again: long walks of many actions would fill the memory.
+            evaluations.clear();
         }
-    }
-    walk_forward(env, policy, forward_walks, &mut paths, rng);
-    let mut batch = TrajectoryBatch::default();
-    for path in paths.into_iter().flatten() {
-        batch.push(path.states, path.forward, path.backward);
-    }
+    });
     batch.find_distinct();
     batch
 }
@@ -127,6 +125,26 @@ pub fn sample_on_policy<E: Environment>(
     sample_walks(env, policy, vec![Walk::Forward { scale: 1.0, epsilon: 0.0, tilt: 0.0 }; n], rng)
 }
 
+/// [`sample_walks`] with the evaluations of all states; `needs` is what has to be in the encoded states.
+pub(crate) fn sample_evaluated<E: Environment>(
+    env: &E,
+    evaluate: Evaluate,
+    needs: Needs,
+    walks: Vec<Walk<E::State>>,
+    rng: &mut ChaCha8Rng,
+) -> EvaluatedWalks<E> {
+    let mut evaluations = Evaluations::new(env, needs, evaluate);
+    let mut batch = draw_walks(env, walks, rng, |walks, rng, paths| {
+        let mut going = walks;
+        while !going.is_empty() {
+            going = advance(env, &mut evaluations, going, paths, rng);
+        }
+    });
+    // The states of backward walks are evaluated here.
+    batch.set_distinct(evaluations.rows(batch.states.iter()));
+    EvaluatedWalks { batch, encoded: evaluations.encoded, output: evaluations.output, kept: evaluations.kept }
+}
+
 struct ForwardWalk {
     path: usize,
     scale: f64,
@@ -134,69 +152,86 @@ struct ForwardWalk {
     tilts: Option<Vec<f64>>,
 }
 
-fn walk_forward<E: Environment>(
+/// Draws backward walks, and has the forward ones drawn.
+fn draw_walks<E: Environment>(
     env: &E,
-    policy: &dyn Policy,
-    mut walks: Vec<ForwardWalk>,
-    paths: &mut [Option<Path<E::State>>],
+    walks: Vec<Walk<E::State>>,
     rng: &mut ChaCha8Rng,
-) {
-    let stop = env.spec().stop_action();
-    let mut weights: Vec<f64> = Vec::new();
-    while !walks.is_empty() {
-        let current = |walk: &ForwardWalk| {
-            paths[walk.path].as_ref().and_then(|p| p.states.last()).expect("a walk has a state")
-        };
-        let (rows, distinct) = find_rows::<E>(walks.iter().map(current));
-        let encoded = StateBatch::new(env, distinct.into_iter().map(|w| current(&walks[w])), policy.needs());
-        let output = policy.forward(&encoded);
-        let mut still = Vec::with_capacity(walks.len());
-        for (walk, row) in walks.into_iter().zip(rows) {
-            let path = paths[walk.path].as_mut().expect("a walk has a path");
-            let legal = encoded.forward_of(row);
-            if legal.is_empty() {
-                path.forward.push(NO_ACTION);
-                continue;
+    walk_forward: impl FnOnce(Vec<ForwardWalk>, &mut ChaCha8Rng, &mut [Path<E::State>]),
+) -> TrajectoryBatch<E> {
+    let mut forward_walks = Vec::new();
+    let mut paths = Vec::with_capacity(walks.len());
+    for (b, walk) in walks.into_iter().enumerate() {
+        match walk {
+            Walk::Forward { scale, epsilon, tilt } => {
+                let tilts = (tilt > 0.0).then(|| {
+                    let mut own = ChaCha8Rng::seed_from_u64(rng.next_u64());
+                    let draw = |_| tilt * Distribution::<f64>::sample(&StandardNormal, &mut own);
+                    (0..env.spec().n_forward_outputs()).map(draw).collect()
+                });
+                forward_walks.push(ForwardWalk { path: b, scale, epsilon, tilts });
+                paths.push(Path {
+                    states: vec![env.initial()],
+                    forward: Vec::new(),
+                    backward: vec![NO_ACTION],
+                });
             }
-            let position = if walk.epsilon > 0.0 && rng.random::<f64>() < walk.epsilon {
-                rng.random_range(0..legal.len())
-            } else {
-                weights.clear();
-                let start = encoded.forward_offsets[row];
-                weights.extend(output.forward[start..start + legal.len()].iter().map(|l| l * walk.scale));
-                if let Some(tilts) = &walk.tilts {
-                    weights.iter_mut().zip(legal).for_each(|(w, &a)| *w += tilts[a as usize]);
-                }
-                draw_from_logits(&mut weights, rng)
-            };
-            let action = legal[position];
-            path.forward.push(action);
-            if Some(action) == stop {
-                continue;
-            }
-            let state = path.states.last().expect("a walk has a state");
-            let (next, backward) = env.step(state, action);
-            path.states.push(next);
-            path.backward.push(backward);
-            still.push(walk);
+            Walk::Backward(object) => paths.push(walk_backward(env, object, rng)),
         }
-        walks = still;
     }
+    walk_forward(forward_walks, rng, &mut paths);
+    let mut batch = TrajectoryBatch::default();
+    for path in paths {
+        batch.push(path.states, path.forward, path.backward);
+    }
+    batch
 }
 
-/// For each state its row among the distinct ones, and for each distinct one the index of its first occurrence.
-fn find_rows<'a, E: Environment>(states: impl Iterator<Item = &'a E::State>) -> (Vec<usize>, Vec<usize>) {
-    let mut index: rustc_hash::FxHashMap<&E::State, usize> = rustc_hash::FxHashMap::default();
-    let (mut rows, mut distinct) = (Vec::new(), Vec::new());
-    for (i, state) in states.enumerate() {
-        let next = distinct.len();
-        let row = *index.entry(state).or_insert(next);
-        if row == next {
-            distinct.push(i);
+/// One action of each walk; those that have not ended are returned.
+fn advance<E: Environment>(
+    env: &E,
+    evaluations: &mut Evaluations<E>,
+    walks: Vec<ForwardWalk>,
+    paths: &mut [Path<E::State>],
+    rng: &mut ChaCha8Rng,
+) -> Vec<ForwardWalk> {
+    let stop = env.spec().stop_action();
+    let mut weights: Vec<f64> = Vec::new();
+    let current = |walk: &ForwardWalk| paths[walk.path].states.last().expect("a walk has a state");
+    let rows = evaluations.rows(walks.iter().map(current));
+    let (encoded, output) = (&evaluations.encoded, &evaluations.output);
+    let mut still = Vec::with_capacity(walks.len());
+    for (walk, row) in walks.into_iter().zip(rows) {
+        let path = &mut paths[walk.path];
+        let legal = encoded.forward_of(row as usize);
+        if legal.is_empty() {
+            path.forward.push(NO_ACTION);
+            continue;
         }
-        rows.push(row);
+        let position = if walk.epsilon > 0.0 && rng.random::<f64>() < walk.epsilon {
+            rng.random_range(0..legal.len())
+        } else {
+            weights.clear();
+            let start = encoded.forward_offsets[row as usize];
+            weights.extend(output.forward[start..start + legal.len()].iter().map(|l| l * walk.scale));
+            if let Some(tilts) = &walk.tilts {
+                weights.iter_mut().zip(legal).for_each(|(w, &a)| *w += tilts[a as usize]);
+            }
+            exponentiate_in_place(&mut weights);
+            draw_from_weights(&weights, rng)
+        };
+        let action = legal[position];
+        path.forward.push(action);
+        if Some(action) == stop {
+            continue;
+        }
+        let state = path.states.last().expect("a walk has a state");
+        let (next, backward) = env.step(state, action);
+        path.states.push(next);
+        path.backward.push(backward);
+        still.push(walk);
     }
-    (rows, distinct)
+    still
 }
 
 fn walk_backward<E: Environment>(env: &E, object: E::State, rng: &mut ChaCha8Rng) -> Path<E::State> {
@@ -225,13 +260,6 @@ fn walk_backward<E: Environment>(env: &E, object: E::State, rng: &mut ChaCha8Rng
     Path { states, forward, backward }
 }
 
-/// An index drawn with probability ∝ exp(logit). The logits are overwritten.
-fn draw_from_logits(logits: &mut [f64], rng: &mut ChaCha8Rng) -> usize {
-    let largest = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    logits.iter_mut().for_each(|logit| *logit = (*logit - largest).exp());
-    draw_from_weights(logits, rng)
-}
-
 /// An index drawn with probability ∝ weight.
 fn draw_from_weights(weights: &[f64], rng: &mut ChaCha8Rng) -> usize {
     let total: f64 = weights.iter().sum();
@@ -244,4 +272,39 @@ fn draw_from_weights(weights: &[f64], rng: &mut ChaCha8Rng) -> usize {
     }
     // Rounding left a remainder: the last index that has any probability.
     weights.iter().rposition(|w| *w > 0.0).unwrap_or(weights.len() - 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::grid::{Cell, Grid};
+    use crate::policy::{PolicyKind, PolicySpec, SetEncoderSettings};
+    use crate::random::stream;
+
+    #[test]
+    fn evaluations_of_sampling_are_those_of_its_distinct_states() {
+        let env = Grid::new(2, 5).expect("a grid");
+        let kinds =
+            [PolicyKind::Mlp(Default::default()), PolicyKind::SetEncoder(SetEncoderSettings::default())];
+        for kind in kinds {
+            let spec = PolicySpec { env: env.spec().clone(), kind, learned_backward: true, flow: true };
+            let policy = spec.build(1).expect("a network");
+            let forward = Walk::Forward { scale: 1.0, epsilon: 0.1, tilt: 0.5 };
+            let backward = [[4, 4], [0, 3], [2, 2]].map(|c| Walk::Backward(Cell::new(&c)));
+            let walks: Vec<_> = std::iter::repeat_n(forward, 9).chain(backward).collect();
+            let evaluate = |part: &StateBatch| policy.evaluate(part);
+            let draw = || stream(5, "walks", 0);
+            let found = sample_evaluated(&env, &evaluate, policy.needs(), walks.clone(), &mut draw());
+            let plain = sample_walks(&env, policy.as_policy(), walks, &mut draw());
+            assert_eq!((&found.batch.states, &found.batch.forward), (&plain.states, &plain.forward));
+            let encoded = StateBatch::new(&env, found.batch.distinct_states(), policy.needs());
+            assert_eq!(found.encoded, encoded);
+            assert_eq!((found.output, found.kept), policy.evaluate(&encoded));
+            for (slot, &row) in found.batch.distinct_of.iter().enumerate() {
+                let distinct = found.batch.distinct[row as usize] as usize;
+                assert_eq!(found.batch.states[slot], found.batch.states[distinct]);
+            }
+            assert_eq!(found.encoded.rows, plain.distinct.len());
+        }
+    }
 }

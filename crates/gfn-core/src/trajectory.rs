@@ -86,19 +86,25 @@ impl<E: Environment> TrajectoryBatch<E> {
     pub fn find_distinct(&mut self) {
         let mut index: FxHashMap<&E::State, u32> = FxHashMap::default();
         index.reserve(self.states.len());
-        self.distinct.clear();
-        self.distinct_of.clear();
-        for (slot, state) in self.states.iter().enumerate() {
-            let next = self.distinct.len() as u32;
-            let row = *index.entry(state).or_insert(next);
-            if row == next {
-                self.distinct.push(slot as u32);
-            }
-            self.distinct_of.push(row);
-        }
+        let mut row = |state| {
+            let next = index.len() as u32;
+            *index.entry(state).or_insert(next)
+        };
+        let distinct_of = self.states.iter().map(&mut row).collect();
+        self.set_distinct(distinct_of);
     }
 
-    /// The distinct states, in order of first visit.
+    /// Takes over which slots hold equal states: numbers from 0, every one of them used.
+    pub(crate) fn set_distinct(&mut self, distinct_of: Vec<u32>) {
+        let n = distinct_of.iter().max().map_or(0, |&last| last as usize + 1);
+        self.distinct = vec![0; n];
+        for (slot, &row) in distinct_of.iter().enumerate().rev() {
+            self.distinct[row as usize] = slot as u32;
+        }
+        self.distinct_of = distinct_of;
+    }
+
+    /// The distinct states, in the order of their numbers.
     pub fn distinct_states(&self) -> impl Iterator<Item = &E::State> {
         self.distinct.iter().map(|&slot| &self.states[slot as usize])
     }

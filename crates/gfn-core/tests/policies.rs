@@ -9,7 +9,7 @@ use gfn_core::environment::{Environment, Heads};
 use gfn_core::exact::StateGraph;
 use gfn_core::grid::Grid;
 use gfn_core::policy::{
-    Activation, MlpSettings, Output, PolicyKind, PolicySpec, SetEncoderSettings, TrainablePolicy,
+    Activation, Kept, MlpSettings, Output, PolicyKind, PolicySpec, SetEncoderSettings, TrainablePolicy,
 };
 use gfn_core::random::{ChaCha8Rng, stream};
 use rand::RngExt;
@@ -179,8 +179,16 @@ fn check<E: Environment>(env: &E, spec: PolicySpec) {
             PolicyKind::Uniform => unreachable!("nothing to differentiate"),
         }
     };
-    let (found, pull_back) = policy.record(&batch);
-    assert_eq!(found, policy.forward(&batch), "{name}: with and without a tape");
+    let (found, kept) = policy.evaluate(&batch);
+    assert_eq!(found, policy.forward(&batch), "{name}: with and without what is kept");
+    // In parts, as sampling evaluates them.
+    let mut in_parts = (Output::default(), Kept::default());
+    for part in (0..batch.rows).collect::<Vec<_>>().chunks(2) {
+        let (output, kept) = policy.evaluate(&batch.select(part));
+        in_parts.0.append(output);
+        in_parts.1.append(kept);
+    }
+    assert_eq!((&found, &kept), (&in_parts.0, &in_parts.1), "{name}: at once and in parts");
     let expected = reference(&values);
     let parts = |o: &Output| [o.forward.clone(), o.backward.clone(), o.log_flow.clone()];
     for (found, expected) in parts(&found).iter().zip(parts(&expected)) {
@@ -197,7 +205,7 @@ fn check<E: Environment>(env: &E, spec: PolicySpec) {
         let outputs = parts(&reference(values)).into_iter().flatten();
         outputs.zip(parts(&weights).into_iter().flatten()).map(|(o, w)| o * w).sum()
     };
-    let gradient = pull_back(&weights);
+    let gradient = policy.pull_back(&batch, kept, &weights);
     let mut moved = values.clone();
     let mut largest = 0.0f64;
     for (t, gradient) in gradient.iter().enumerate() {

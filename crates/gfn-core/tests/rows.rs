@@ -24,7 +24,7 @@ fn perturbed(mut policy: Box<dyn TrainablePolicy>) -> Box<dyn TrainablePolicy> {
     policy
 }
 
-/// All states in batches of several sizes, each compared with the state alone and with the recorded pass.
+/// All states in batches of several sizes, each compared with the state alone and with the pass that keeps what the way back needs.
 fn check<E: Environment>(env: &E, kind: PolicyKind) {
     let mut spec = policy_spec(env, kind);
     (spec.learned_backward, spec.flow) = (true, true);
@@ -42,7 +42,7 @@ fn check<E: Environment>(env: &E, kind: PolicyKind) {
         for (chunk, expected) in states.chunks(size).zip(alone.chunks(size)).take(3) {
             let batch = StateBatch::new(env, chunk.iter().copied(), policy.needs());
             let output = policy.forward(&batch);
-            assert_eq!(output, policy.record(&batch).0, "with and without a tape");
+            assert_eq!(output, policy.evaluate(&batch).0, "with and without what is kept");
             for (row, expected) in expected.iter().enumerate() {
                 let forward = &output.forward[batch.forward_offsets[row]..batch.forward_offsets[row + 1]];
                 let backward = &output.backward[batch.backward_offsets[row]..batch.backward_offsets[row + 1]];

@@ -7,13 +7,14 @@
 use std::sync::Arc;
 
 use dfdx::prelude::{
-    Backward, Cpu, Gradients, HasShape, NoneTape, OwnedTape, PutTape, SplitTape, Tape, Tensor, TensorFromVec,
-    Trace,
+    Backward, Cpu, Gradients, HasShape, NoneTape, OwnedTape, PutTape, SplitTape, Tape, Tensor, Trace,
+    ZerosTensor,
 };
 use rand::rngs::ChaCha8Rng;
 use rand_distr::{Distribution, Normal};
 
 use super::{Activation, NamedTensor};
+use crate::simd::add_rows;
 
 type Matrix<T> = Tensor<(usize, usize), f32, Cpu, T>;
 
@@ -79,31 +80,43 @@ impl Network {
         values
     }
 
-    /// Outputs for `rows` inputs, and the way back.
-    pub fn record(
-        &self,
-        input: Vec<f32>,
-        rows: usize,
-    ) -> (Vec<f32>, impl FnOnce(Vec<f32>) -> NetworkGradient + use<>) {
-        let device = Cpu::default();
-        let input_tensor: Matrix<NoneTape> =
-            device.tensor_from_vec(input.clone(), (rows, self.layers[0].inputs));
-        let traced = Node { tensor: input_tensor.leaky_trace(), values: Arc::new(input) };
-        let mut tensors = Vec::new();
-        let mut output = activate(traced, self.activation);
-        for (l, layer) in self.layers.iter().enumerate() {
-            let activation = (l + 1 < self.layers.len()).then_some(self.activation);
-            output = linear(output, layer, activation, &mut tensors);
+    /// Outputs for `rows` inputs, and what the way back needs: for the input and for each layer but the last, the values
+    /// behind the activation and the activation's slopes.
+    pub fn evaluate(&self, mut values: Vec<f32>, rows: usize) -> (Vec<f32>, Vec<Vec<f32>>) {
+        let mut kept = Vec::with_capacity(2 * self.layers.len());
+        for layer in &self.layers {
+            let mut slopes = vec![0.0; values.len()];
+            apply_activation(&mut values, self.activation, Some(&mut slopes));
+            let next = layer.apply(&values, rows);
+            kept.extend([values, slopes]);
+            values = next;
         }
-        let values = output.values.to_vec();
-        let pull_back = move |gradient: Vec<f32>| {
-            let mut gradients: Gradients<f32, Cpu> = seeded(output.tensor, gradient).backward();
-            let mut take = |tensor: &Matrix<NoneTape>| {
-                std::mem::take(&mut **gradients.get_or_alloc_mut(tensor).expect("memory for a gradient"))
-            };
-            NetworkGradient { input: take(&input_tensor), parameters: tensors.iter().map(take).collect() }
+        (values, kept)
+    }
+
+    /// Arrays that [`Network::evaluate`] keeps.
+    pub fn n_kept(&self) -> usize {
+        2 * self.layers.len()
+    }
+
+    /// The way back from the gradient of the outputs, through what was kept.
+    pub fn pull_back(&self, kept: Vec<Vec<f32>>, gradient: Vec<f32>) -> NetworkGradient {
+        let device = Cpu::default();
+        let rows = kept[0].len() / self.layers[0].inputs;
+        let input: Matrix<NoneTape> = device.zeros_like(&(rows, self.layers[0].inputs));
+        let mut output = input.leaky_trace();
+        let mut tensors = Vec::new();
+        let mut kept = kept.into_iter();
+        for layer in &self.layers {
+            let (values, slopes) = kept.next().zip(kept.next()).expect("two arrays per layer");
+            output = activate(&device, output, slopes);
+            output = linear(&device, output, values, layer, &mut tensors);
+        }
+        let mut gradients: Gradients<f32, Cpu> = seeded(&device, output, gradient).backward();
+        let mut take = |tensor: &Matrix<NoneTape>| {
+            std::mem::take(&mut **gradients.get_or_alloc_mut(tensor).expect("memory for a gradient"))
         };
-        (values, pull_back)
+        NetworkGradient { input: take(&input), parameters: tensors.iter().map(take).collect() }
     }
 
     /// Weights and bias of each layer in turn.
@@ -144,12 +157,6 @@ impl Layer {
     }
 }
 
-/// A tensor on a tape, and its values once more: dfdx gives no read access but a copy.
-struct Node {
-    tensor: Matrix<OwnedTape<f32, Cpu>>,
-    values: Arc<Vec<f32>>,
-}
-
 /// Applies the activation in place; if `slopes` is given, writes its derivatives there.
 fn apply_activation(values: &mut [f32], activation: Activation, slopes: Option<&mut [f32]>) {
     match (activation, slopes) {
@@ -178,13 +185,15 @@ fn apply_activation(values: &mut [f32], activation: Activation, slopes: Option<&
     }
 }
 
-fn activate(input: Node, activation: Activation) -> Node {
-    let (rows, width) = *input.tensor.shape();
-    let mut values = Arc::unwrap_or_clone(input.values);
-    let mut slopes = vec![0.0; values.len()];
-    apply_activation(&mut values, activation, Some(&mut slopes));
-    let (x, mut tape) = input.tensor.split_tape();
-    let y: Matrix<NoneTape> = Cpu::default().tensor_from_vec(values.clone(), (rows, width));
+/// Tensors on the tape are places for gradients: their values are never read, what was kept holds those.
+fn activate(
+    device: &Cpu,
+    input: Matrix<OwnedTape<f32, Cpu>>,
+    slopes: Vec<f32>,
+) -> Matrix<OwnedTape<f32, Cpu>> {
+    let shape = *input.shape();
+    let (x, mut tape) = input.split_tape();
+    let y: Matrix<NoneTape> = device.zeros_like(&shape);
     let out = y.clone();
     tape.add_backward_op(move |gradients: &mut Gradients<f32, Cpu>| {
         let mut gradient = std::mem::take(&mut **gradients.get_or_alloc_mut(&out)?);
@@ -192,12 +201,13 @@ fn activate(input: Node, activation: Activation) -> Node {
         **gradients.get_or_alloc_mut(&x)? = gradient;
         Ok(())
     });
-    Node { tensor: y.put_tape(tape), values: Arc::new(values) }
+    y.put_tape(tape)
 }
 
 /// A scalar whose derivative with respect to `output` is `gradient`: where a tape is told what comes from above. Its
 /// value is never read.
 fn seeded(
+    device: &Cpu,
     output: Matrix<OwnedTape<f32, Cpu>>,
     gradient: Vec<f32>,
 ) -> Tensor<(), f32, Cpu, OwnedTape<f32, Cpu>> {
@@ -207,50 +217,38 @@ fn seeded(
         **gradients.get_or_alloc_mut(&output)? = gradient;
         Ok(())
     });
-    let scalar: Tensor<(), f32, Cpu> = Cpu::default().tensor_from_vec(vec![0.0], ());
+    let scalar: Tensor<(), f32, Cpu> = device.zeros();
     scalar.put_tape(tape)
 }
 
-/// The fused operation; its weights and bias are appended to `tensors`, by which their gradients are known.
+/// The fused operation's way back; its weights and bias are appended to `tensors`, by which their gradients are known.
 fn linear(
-    input: Node,
+    device: &Cpu,
+    input: Matrix<OwnedTape<f32, Cpu>>,
+    input_values: Vec<f32>,
     layer: &Layer,
-    activation: Option<Activation>,
     tensors: &mut Vec<Matrix<NoneTape>>,
-) -> Node {
-    let (rows, inputs) = *input.tensor.shape();
+) -> Matrix<OwnedTape<f32, Cpu>> {
+    let (rows, inputs) = *input.shape();
     let outputs = layer.outputs;
-    let mut values = layer.apply(&input.values, rows);
-    let mut slopes = Vec::new();
-    if let Some(activation) = activation {
-        slopes.resize(values.len(), 0.0);
-        apply_activation(&mut values, activation, Some(&mut slopes));
-    }
-    let device = Cpu::default();
-    let (x_tensor, mut tape) = input.tensor.split_tape();
-    let y: Matrix<NoneTape> = device.tensor_from_vec(values.clone(), (rows, outputs));
-    let w_tensor: Matrix<NoneTape> = device.tensor_from_vec(layer.weights.to_vec(), (inputs, outputs));
-    let b_tensor: Matrix<NoneTape> = device.tensor_from_vec(layer.bias.to_vec(), (1, outputs));
+    let (x_tensor, mut tape) = input.split_tape();
+    let y: Matrix<NoneTape> = device.zeros_like(&(rows, outputs));
+    let w_tensor: Matrix<NoneTape> = device.zeros_like(&(inputs, outputs));
+    let b_tensor: Matrix<NoneTape> = device.zeros_like(&(1, outputs));
     tensors.push(w_tensor.clone());
     tensors.push(b_tensor.clone());
-    let (x_values, weights, out) = (input.values, Arc::clone(&layer.weights), y.clone());
+    let (weights, out) = (Arc::clone(&layer.weights), y.clone());
     tape.add_backward_op(move |gradients: &mut Gradients<f32, Cpu>| {
-        let mut gradient = std::mem::take(&mut **gradients.get_or_alloc_mut(&out)?);
-        if !slopes.is_empty() {
-            multiply_in_place(&mut gradient, &slopes);
-        }
+        let gradient = std::mem::take(&mut **gradients.get_or_alloc_mut(&out)?);
         let g = View { values: &gradient, rows, columns: outputs, transposed: false };
-        let x = View { values: &x_values, rows, columns: inputs, transposed: false };
+        let x = View { values: &input_values, rows, columns: inputs, transposed: false };
         let w = View { values: &weights, rows: inputs, columns: outputs, transposed: false };
         add_product(gradients.get_or_alloc_mut(&w_tensor)?, x.transpose(), g);
-        let bias_gradient = gradients.get_or_alloc_mut(&b_tensor)?;
-        for row in gradient.chunks_exact(outputs) {
-            bias_gradient.iter_mut().zip(row).for_each(|(b, g)| *b += g);
-        }
+        add_rows(gradients.get_or_alloc_mut(&b_tensor)?, &gradient);
         add_product(gradients.get_or_alloc_mut(&x_tensor)?, g, w.transpose());
         Ok(())
     });
-    Node { tensor: y.put_tape(tape), values: Arc::new(values) }
+    y.put_tape(tape)
 }
 
 fn multiply_in_place(values: &mut [f32], factors: &[f32]) {
@@ -426,9 +424,9 @@ mod tests {
                 let input = random_weights(1, rows * widths[0], 1.0, &mut rng);
                 let weights = random_weights(1, rows * widths[widths.len() - 1], 1.0, &mut rng);
                 let (expected, expected_gradients) = reference(&net, &input, rows, &weights);
-                let (output, pull_back) = net.record(input.clone(), rows);
+                let (output, kept) = net.evaluate(input.clone(), rows);
                 assert_eq!(output, net.forward(input, rows));
-                let gradient = pull_back(weights);
+                let gradient = net.pull_back(kept, weights);
                 let close = |a: &[f32], b: &[f64]| {
                     assert_eq!(a.len(), b.len());
                     for (a, b) in a.iter().zip(b) {

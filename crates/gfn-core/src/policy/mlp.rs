@@ -1,11 +1,11 @@
 //! A multilayer perceptron on the active features of a state, with optional linear path, pooled outputs and table.
 
 use super::backend::{Network, random_weights};
-use super::{MlpSettings, NamedTensor, Output, Policy, PolicySpec, PullBack, TrainablePolicy};
+use super::{Kept, MlpSettings, NamedTensor, Output, Policy, PolicySpec, TrainablePolicy};
 use crate::encoding::{Needs, StateBatch};
 use crate::error::{Error, Result};
 use crate::random::stream;
-use crate::simd::{add_to_rows, sum_rows};
+use crate::simd::{add_rows, add_to_rows, sum_rows};
 
 /// Features are binary and few are active, so the first layer is a sum of weight rows, not a matrix product.
 ///
@@ -216,35 +216,36 @@ impl Policy for Mlp {
 }
 
 impl TrainablePolicy for Mlp {
-    fn record<'a>(&'a self, batch: &'a StateBatch) -> (Output, PullBack<'a>) {
-        let (raw, network_back) = self.network.record(self.hidden_input(batch), batch.rows);
-        let pull_back = move |gradient: &Output| {
-            let (raw, table) = self.raw_gradient(batch, gradient);
-            let mut linear_path = vec![0.0f32; self.linear_path.len()];
-            if !linear_path.is_empty() {
-                for (row, raw) in raw.chunks_exact(self.spec.n_outputs()).enumerate() {
-                    add_to_rows(&mut linear_path, raw, batch.features_of(row));
-                }
+    fn evaluate(&self, batch: &StateBatch) -> (Output, Kept) {
+        let (raw, arrays) = self.network.evaluate(self.hidden_input(batch), batch.rows);
+        (self.output(batch, raw), Kept { arrays })
+    }
+
+    fn pull_back(&self, batch: &StateBatch, kept: Kept, gradient: &Output) -> Vec<Vec<f32>> {
+        let (raw, table) = self.raw_gradient(batch, gradient);
+        let mut linear_path = vec![0.0f32; self.linear_path.len()];
+        if !linear_path.is_empty() {
+            for (row, raw) in raw.chunks_exact(self.spec.n_outputs()).enumerate() {
+                add_to_rows(&mut linear_path, raw, batch.features_of(row));
             }
-            let below = network_back(raw);
-            let width = self.first_bias.len();
-            let mut first_weights = vec![0.0f32; self.first_weights.len()];
-            let mut first_bias = vec![0.0f32; width];
-            for (row, gradient) in below.input.chunks_exact(width).enumerate() {
-                first_bias.iter_mut().zip(gradient).for_each(|(b, g)| *b += g);
-                add_to_rows(&mut first_weights, gradient, batch.features_of(row));
-            }
-            let mut gradients = vec![first_weights, first_bias];
-            gradients.extend(below.parameters);
-            if !linear_path.is_empty() {
-                gradients.push(linear_path);
-            }
-            if !table.is_empty() {
-                gradients.push(table);
-            }
-            gradients
-        };
-        (self.output(batch, raw), Box::new(pull_back))
+        }
+        let below = self.network.pull_back(kept.arrays, raw);
+        let width = self.first_bias.len();
+        let mut first_weights = vec![0.0f32; self.first_weights.len()];
+        let mut first_bias = vec![0.0f32; width];
+        add_rows(&mut first_bias, &below.input);
+        for (row, gradient) in below.input.chunks_exact(width).enumerate() {
+            add_to_rows(&mut first_weights, gradient, batch.features_of(row));
+        }
+        let mut gradients = vec![first_weights, first_bias];
+        gradients.extend(below.parameters);
+        if !linear_path.is_empty() {
+            gradients.push(linear_path);
+        }
+        if !table.is_empty() {
+            gradients.push(table);
+        }
+        gradients
     }
 
     fn parameters_mut(&mut self) -> Vec<&mut Vec<f32>> {

@@ -34,6 +34,13 @@ pub struct Output {
 }
 
 impl Output {
+    /// Appends the output for further states.
+    pub fn append(&mut self, other: Output) {
+        self.forward.extend_from_slice(&other.forward);
+        self.backward.extend_from_slice(&other.backward);
+        self.log_flow.extend_from_slice(&other.log_flow);
+    }
+
     /// Zeros of the same shape.
     pub fn zeros_like(&self) -> Output {
         Output {
@@ -101,15 +108,37 @@ pub trait Policy: Send + Sync {
     fn tensors(&self) -> Vec<NamedTensor>;
 }
 
-/// Turns the gradient with respect to the [`Output`] into one gradient per parameter tensor.
-pub type PullBack<'a> = Box<dyn FnOnce(&Output) -> Vec<Vec<f32>> + 'a>;
+/// What a policy keeps of an evaluation for the way back, so that nothing is computed twice: arrays that hold equally many
+/// numbers for every state, state after state.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Kept {
+    /// The arrays, in an order that the policy knows.
+    pub arrays: Vec<Vec<f32>>,
+}
+
+impl Kept {
+    /// Appends what was kept of further states by the same policy.
+    pub fn append(&mut self, other: Kept) {
+        if self.arrays.is_empty() {
+            self.arrays = other.arrays;
+            return;
+        }
+        for (array, more) in self.arrays.iter_mut().zip(other.arrays) {
+            array.extend_from_slice(&more);
+        }
+    }
+}
 
 /// A policy that can be trained.
 pub trait TrainablePolicy: Policy {
     /// Makes room for states never seen before (tables only).
     fn prepare(&mut self, _batch: &StateBatch) {}
-    /// [`Policy::forward`], with the way back.
-    fn record<'a>(&'a self, batch: &'a StateBatch) -> (Output, PullBack<'a>);
+    /// [`Policy::forward`], to the last bit, and what [`TrainablePolicy::pull_back`] needs of it. A state's numbers do not
+    /// depend on the other states of the batch.
+    fn evaluate(&self, batch: &StateBatch) -> (Output, Kept);
+    /// Turns the gradient with respect to the [`Output`] into one gradient per parameter tensor. `kept` is that of the
+    /// states of `batch`, evaluated together or in parts, with the present parameters.
+    fn pull_back(&self, batch: &StateBatch, kept: Kept, gradient: &Output) -> Vec<Vec<f32>>;
     /// The parameters, in the order of [`Policy::tensors`]; [`TrainablePolicy::parameters_changed`] follows a write.
     fn parameters_mut(&mut self) -> Vec<&mut Vec<f32>>;
     /// Tells the policy that its parameters were written to.

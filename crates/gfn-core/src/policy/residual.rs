@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{NamedTensor, Output, Policy, PolicySpec, PullBack, TensorMap, TrainablePolicy};
+use super::{Kept, NamedTensor, Output, Policy, PolicySpec, TensorMap, TrainablePolicy};
 use crate::encoding::{Needs, StateBatch};
 use crate::error::Result;
 
@@ -58,10 +58,14 @@ impl TrainablePolicy for Residual {
         self.inner.prepare(batch);
     }
 
-    fn record<'a>(&'a self, batch: &'a StateBatch) -> (Output, PullBack<'a>) {
-        let (mut output, pull_back) = self.inner.record(batch);
+    fn evaluate(&self, batch: &StateBatch) -> (Output, Kept) {
+        let (mut output, kept) = self.inner.evaluate(batch);
         self.add_base(batch, &mut output);
-        (output, pull_back)
+        (output, kept)
+    }
+
+    fn pull_back(&self, batch: &StateBatch, kept: Kept, gradient: &Output) -> Vec<Vec<f32>> {
+        self.inner.pull_back(batch, kept, gradient)
     }
 
     fn parameters_mut(&mut self) -> Vec<&mut Vec<f32>> {

@@ -1,12 +1,12 @@
 //! A network that shares its weights over the rows of a state (Deep Sets), with a head per action or per pair of rows.
 
 use super::backend::{Network, random_weights};
-use super::{NamedTensor, Output, Policy, PolicySpec, PullBack, SetEncoderSettings, TrainablePolicy};
+use super::{Kept, NamedTensor, Output, Policy, PolicySpec, SetEncoderSettings, TrainablePolicy};
 use crate::encoding::{Needs, StateBatch};
 use crate::environment::Heads;
 use crate::error::{Error, Result};
 use crate::random::stream;
-use crate::simd::{add_to_rows, sum_rows};
+use crate::simd::{add_rows, add_to_rows, sum_rows};
 
 /// Row r with active features f: v_r = network(Σ_f E_f + b); context c = Σ_r v_r.
 ///
@@ -134,6 +134,38 @@ impl SetEncoder {
         output
     }
 
+    /// The gradient with respect to the context outputs and the pair outputs.
+    fn raw_gradient(&self, batch: &StateBatch, pairs: &[f32], gradient: &Output) -> (Vec<f32>, Vec<f32>) {
+        let width = Self::n_context_outputs(&self.spec).max(1);
+        let w = self.settings.pair_width;
+        let mut context_gradient = vec![0.0f32; batch.rows * width];
+        let mut pair_gradient = vec![0.0f32; pairs.len()];
+        for state in 0..batch.rows {
+            for position in batch.forward_offsets[state]..batch.forward_offsets[state + 1] {
+                let slope = gradient.forward[position] as f32;
+                match self.place(state, batch.forward[position]) {
+                    Place::Context(index) => context_gradient[state * width + index] += slope,
+                    Place::Pair(left, right) => {
+                        for k in 0..w {
+                            pair_gradient[left + k] += slope * pairs[right + k];
+                            pair_gradient[right + k] += slope * pairs[left + k];
+                        }
+                    }
+                }
+            }
+            if self.spec.learned_backward {
+                for position in batch.backward_offsets[state]..batch.backward_offsets[state + 1] {
+                    let index = self.first_backward() + batch.backward[position] as usize;
+                    context_gradient[state * width + index] += gradient.backward[position] as f32;
+                }
+            }
+            if self.spec.flow {
+                context_gradient[state * width + width - 1] += gradient.log_flow[state] as f32;
+            }
+        }
+        (context_gradient, pair_gradient)
+    }
+
     fn first_backward(&self) -> usize {
         self.spec.env.n_forward_outputs()
             - if self.pair_network.is_some() { self.spec.env.n_forward } else { 0 }
@@ -169,7 +201,7 @@ impl Policy for SetEncoder {
     }
 
     fn forward(&self, batch: &StateBatch) -> Output {
-        self.record(batch).0
+        self.evaluate(batch).0
     }
 
     fn tensors(&self) -> Vec<NamedTensor> {
@@ -196,79 +228,58 @@ impl Policy for SetEncoder {
 }
 
 impl TrainablePolicy for SetEncoder {
-    fn record<'a>(&'a self, batch: &'a StateBatch) -> (Output, PullBack<'a>) {
-        let (rows, hidden) = (self.spec.env.rows, self.settings.hidden);
-        let n_rows = batch.rows * rows;
-        let (values, rows_back) = self.rows_network.record(self.embed(batch), n_rows);
+    fn evaluate(&self, batch: &StateBatch) -> (Output, Kept) {
+        let n_rows = batch.rows * self.spec.env.rows;
+        let (values, mut arrays) = self.rows_network.evaluate(self.embed(batch), n_rows);
         let pooled = self.pool(&values, batch.rows);
-        let (context, context_back) = self.context_network.record(pooled.clone(), batch.rows);
-        let (pairs, pairs_back) = match &self.pair_network {
-            Some(network) => {
-                let (pairs, back) = network.record(self.with_context(&values, &pooled), n_rows);
-                (pairs, Some(back))
-            }
-            None => (Vec::new(), None),
-        };
+        let (context, context_kept) = self.context_network.evaluate(pooled.clone(), batch.rows);
+        arrays.extend(context_kept);
+        let mut pairs = Vec::new();
+        if let Some(network) = &self.pair_network {
+            let pair_kept;
+            (pairs, pair_kept) = network.evaluate(self.with_context(&values, &pooled), n_rows);
+            arrays.extend(pair_kept);
+        }
         let output = self.output(batch, &context, &pairs);
-        let pull_back = move |gradient: &Output| {
-            let width = Self::n_context_outputs(&self.spec).max(1);
-            let w = self.settings.pair_width;
-            let mut context_gradient = vec![0.0f32; batch.rows * width];
-            let mut pair_gradient = vec![0.0f32; pairs.len()];
-            for state in 0..batch.rows {
-                for position in batch.forward_offsets[state]..batch.forward_offsets[state + 1] {
-                    let slope = gradient.forward[position] as f32;
-                    match self.place(state, batch.forward[position]) {
-                        Place::Context(index) => context_gradient[state * width + index] += slope,
-                        Place::Pair(left, right) => {
-                            for k in 0..w {
-                                pair_gradient[left + k] += slope * pairs[right + k];
-                                pair_gradient[right + k] += slope * pairs[left + k];
-                            }
-                        }
-                    }
-                }
-                if self.spec.learned_backward {
-                    for position in batch.backward_offsets[state]..batch.backward_offsets[state + 1] {
-                        let index = self.first_backward() + batch.backward[position] as usize;
-                        context_gradient[state * width + index] += gradient.backward[position] as f32;
-                    }
-                }
-                if self.spec.flow {
-                    context_gradient[state * width + width - 1] += gradient.log_flow[state] as f32;
-                }
+        arrays.push(pairs);
+        (output, Kept { arrays })
+    }
+
+    fn pull_back(&self, batch: &StateBatch, mut kept: Kept, gradient: &Output) -> Vec<Vec<f32>> {
+        let hidden = self.settings.hidden;
+        let n_rows = batch.rows * self.spec.env.rows;
+        let pairs = kept.arrays.pop().expect("the pair outputs");
+        let pair_kept = kept.arrays.split_off(self.rows_network.n_kept() + self.context_network.n_kept());
+        let context_kept = kept.arrays.split_off(self.rows_network.n_kept());
+        let (context_gradient, pair_gradient) = self.raw_gradient(batch, &pairs, gradient);
+        let context_below = self.context_network.pull_back(context_kept, context_gradient);
+        let mut pooled_gradient = context_below.input;
+        let pair_below =
+            self.pair_network.as_ref().map(|network| network.pull_back(pair_kept, pair_gradient));
+        let mut row_gradient =
+            pair_below.as_ref().map_or_else(|| vec![0.0; n_rows * hidden], |b| b.input.clone());
+        if pair_below.is_some() {
+            let through_context = self.pool(&row_gradient, batch.rows);
+            pooled_gradient.iter_mut().zip(through_context).for_each(|(p, g)| *p += g);
+        }
+        row_gradient = self.with_context(&row_gradient, &pooled_gradient);
+        let rows_below = self.rows_network.pull_back(kept.arrays, row_gradient);
+        let mut embedding = vec![0.0f32; self.embedding.len()];
+        let mut bias = vec![0.0f32; hidden];
+        add_rows(&mut bias, &rows_below.input);
+        let feature_width = self.spec.env.width as u32;
+        for state in 0..batch.rows {
+            for &feature in batch.features_of(state) {
+                let row = state * self.spec.env.rows + (feature / feature_width) as usize;
+                let gradient = &rows_below.input[row * hidden..][..hidden];
+                add_to_rows(&mut embedding, gradient, &[feature % feature_width]);
             }
-            let context_below = context_back(context_gradient);
-            let mut pooled_gradient = context_below.input;
-            let pair_below = pairs_back.map(|back| back(pair_gradient));
-            let mut row_gradient =
-                pair_below.as_ref().map_or_else(|| vec![0.0; n_rows * hidden], |b| b.input.clone());
-            if pair_below.is_some() {
-                let through_context = self.pool(&row_gradient, batch.rows);
-                pooled_gradient.iter_mut().zip(through_context).for_each(|(p, g)| *p += g);
-            }
-            row_gradient = self.with_context(&row_gradient, &pooled_gradient);
-            let rows_below = rows_back(row_gradient);
-            let mut embedding = vec![0.0f32; self.embedding.len()];
-            let mut bias = vec![0.0f32; hidden];
-            for row in rows_below.input.chunks_exact(hidden) {
-                bias.iter_mut().zip(row).for_each(|(b, g)| *b += g);
-            }
-            let feature_width = self.spec.env.width as u32;
-            for state in 0..batch.rows {
-                for &feature in batch.features_of(state) {
-                    let row = state * rows + (feature / feature_width) as usize;
-                    let gradient = &rows_below.input[row * hidden..][..hidden];
-                    add_to_rows(&mut embedding, gradient, &[feature % feature_width]);
-                }
-            }
-            let mut gradients = vec![embedding, bias];
-            gradients.extend(rows_below.parameters);
-            gradients.extend(context_below.parameters);
-            gradients.extend(pair_below.into_iter().flat_map(|b| b.parameters));
-            gradients
-        };
-        (output, Box::new(pull_back))
+        }
+        let mut gradients = vec![embedding, bias];
+        gradients.extend(rows_below.parameters);
+        gradients.extend(context_below.parameters);
+        gradients.extend(pair_below.into_iter().flat_map(|b| b.parameters));
+        gradients
     }
 
     fn parameters_mut(&mut self) -> Vec<&mut Vec<f32>> {

@@ -3,7 +3,7 @@
 use rustc_hash::FxHashMap;
 
 use super::spec::{refuse_others, take_tensor};
-use super::{NamedTensor, Output, Policy, PolicySpec, PullBack, TensorMap, TrainablePolicy};
+use super::{Kept, NamedTensor, Output, Policy, PolicySpec, TensorMap, TrainablePolicy};
 use crate::encoding::{Needs, StateBatch};
 use crate::error::{Error, Place, Result};
 
@@ -87,29 +87,30 @@ impl TrainablePolicy for Tabular {
         self.values.resize(self.fingerprints.len() * self.spec.n_outputs(), 0.0);
     }
 
-    fn record<'a>(&'a self, batch: &'a StateBatch) -> (Output, PullBack<'a>) {
-        let pull_back = move |gradient: &Output| {
-            let n_forward = self.spec.env.n_forward_outputs();
-            let width = self.spec.n_outputs();
-            let mut values = vec![0.0f32; self.values.len()];
-            for row in 0..batch.rows {
-                let start = self.row_of[&batch.fingerprints[row]] * width;
-                for position in batch.forward_offsets[row]..batch.forward_offsets[row + 1] {
-                    values[start + batch.forward[position] as usize] += gradient.forward[position] as f32;
-                }
-                if self.spec.learned_backward {
-                    for position in batch.backward_offsets[row]..batch.backward_offsets[row + 1] {
-                        values[start + n_forward + batch.backward[position] as usize] +=
-                            gradient.backward[position] as f32;
-                    }
-                }
-                if self.spec.flow {
-                    values[start + width - 1] += gradient.log_flow[row] as f32;
+    fn evaluate(&self, batch: &StateBatch) -> (Output, Kept) {
+        (self.output(batch), Kept::default())
+    }
+
+    fn pull_back(&self, batch: &StateBatch, _kept: Kept, gradient: &Output) -> Vec<Vec<f32>> {
+        let n_forward = self.spec.env.n_forward_outputs();
+        let width = self.spec.n_outputs();
+        let mut values = vec![0.0f32; self.values.len()];
+        for row in 0..batch.rows {
+            let start = self.row_of[&batch.fingerprints[row]] * width;
+            for position in batch.forward_offsets[row]..batch.forward_offsets[row + 1] {
+                values[start + batch.forward[position] as usize] += gradient.forward[position] as f32;
+            }
+            if self.spec.learned_backward {
+                for position in batch.backward_offsets[row]..batch.backward_offsets[row + 1] {
+                    values[start + n_forward + batch.backward[position] as usize] +=
+                        gradient.backward[position] as f32;
                 }
             }
-            vec![values]
-        };
-        (self.output(batch), Box::new(pull_back))
+            if self.spec.flow {
+                values[start + width - 1] += gradient.log_flow[row] as f32;
+            }
+        }
+        vec![values]
     }
 
     fn parameters_mut(&mut self) -> Vec<&mut Vec<f32>> {

@@ -1,6 +1,6 @@
 //! The policy without parameters: equal logits everywhere.
 
-use super::{NamedTensor, Output, Policy, PolicyKind, PolicySpec, PullBack, TrainablePolicy};
+use super::{Kept, NamedTensor, Output, Policy, PolicyKind, PolicySpec, TrainablePolicy};
 use crate::encoding::{Needs, StateBatch};
 use crate::environment::EnvSpec;
 
@@ -43,8 +43,12 @@ impl Policy for Uniform {
 }
 
 impl TrainablePolicy for Uniform {
-    fn record<'a>(&'a self, batch: &'a StateBatch) -> (Output, PullBack<'a>) {
-        (self.forward(batch), Box::new(|_| Vec::new()))
+    fn evaluate(&self, batch: &StateBatch) -> (Output, Kept) {
+        (self.forward(batch), Kept::default())
+    }
+
+    fn pull_back(&self, _batch: &StateBatch, _kept: Kept, _gradient: &Output) -> Vec<Vec<f32>> {
+        Vec::new()
     }
 
     fn parameters_mut(&mut self) -> Vec<&mut Vec<f32>> {

@@ -12,7 +12,7 @@ use rand::rngs::ChaCha8Rng;
 
 use crate::environment::{Environment, StopRule};
 use crate::error::{Error, ErrorKind, Place, Result};
-use crate::group::{Asked, Said, add, differentiate, sample_groups, side_by_side};
+use crate::group::{Asked, Said, add, pull_back, sample_groups, side_by_side};
 use crate::likelihood::{Pretraining, Transitions};
 use crate::losses::{BalanceLoss, LossGradient, LossInput, trajectory_residual};
 use crate::math::mean_and_deviation;
@@ -194,57 +194,50 @@ impl<E: Environment> Trainer<E> {
         let generators = (0..self.settings.groups)
             .map(|group| stream(self.settings.seed, &format!("training group {group}"), self.step))
             .collect();
-        let asked = Asked { flow: self.loss.needs_flow(), stop: self.env.spec().stop == StopRule::Always };
-        let groups = sample_groups(
-            self.env.as_ref(),
-            self.policy.as_ref(),
-            self.target.as_ref(),
-            walks,
-            generators,
-            self.loss.needs_state_rewards(),
-        );
-        let beta = self.inverse_temperature();
-        let mut offsets = vec![0];
-        let (mut log_target, mut state_log_reward) = (Vec::new(), Vec::new());
+        let asked = Asked {
+            flow: self.loss.needs_flow(),
+            stop: self.env.spec().stop == StopRule::Always,
+            state_rewards: self.loss.needs_state_rewards(),
+        };
+        let target = self.target.as_ref();
+        let groups = sample_groups(self.env.as_ref(), self.policy.as_ref(), target, walks, generators, asked);
+        let (mut offsets, mut said) = (vec![0], Said::default());
         for group in &groups {
             self.policy.prepare(&group.encoded);
-            for (b, &score) in group.log_target.iter().enumerate() {
+            for (b, &score) in group.said.log_target.iter().enumerate() {
                 self.replay.offer(score, group.batch.object(b));
             }
             let first = offsets[offsets.len() - 1];
             offsets.extend(group.batch.offsets[1..].iter().map(|offset| first + offset));
-            log_target.extend(group.log_target.iter().map(|l| beta * l));
-            state_log_reward.extend(group.state_log_reward.iter().map(|l| beta * l));
+            said.append(&group.said);
         }
-
-        let (mut loss, mut log_z_slope, mut residuals) = (0.0, 0.0, Vec::new());
-        let gradients = differentiate(self.policy.as_ref(), &groups, asked, |said| {
-            let said = Said::join(said);
-            let mut input = LossInput {
-                offsets: &offsets,
-                stop: self.env.spec().stop,
-                log_forward: &said.log_forward,
-                log_backward: &said.log_backward,
-                log_stop: &said.log_stop,
-                log_flow: &said.log_flow,
-                log_target: &log_target,
-                state_log_reward: &state_log_reward,
-                log_z: self.log_z,
-            };
-            residuals = (0..log_target.len())
-                .map(|b| trajectory_residual(&input, b))
-                .filter(|r| r.is_finite())
-                .collect();
-            if self.step == 0 && self.loss.needs_log_z() {
-                // Trajectory balance starts at the log Z that its first batch suggests, not at 0.
-                self.log_z = -mean_and_deviation(&residuals).0;
-                input.log_z = self.log_z;
-            }
-            let mut slopes = LossGradient::zeros(&input);
-            loss = self.loss.evaluate(&input, &mut slopes);
-            log_z_slope = slopes.log_z;
-            slopes.split(groups.iter().map(|group| group.batch.states.len()))
-        });
+        let beta = self.inverse_temperature();
+        said.log_target.iter_mut().chain(&mut said.state_log_reward).for_each(|l| *l *= beta);
+        let mut input = LossInput {
+            offsets: &offsets,
+            stop: self.env.spec().stop,
+            log_forward: &said.log_forward,
+            log_backward: &said.log_backward,
+            log_stop: &said.log_stop,
+            log_flow: &said.log_flow,
+            log_target: &said.log_target,
+            state_log_reward: &said.state_log_reward,
+            log_z: self.log_z,
+        };
+        let residuals: Vec<f64> = (0..said.log_target.len())
+            .map(|b| trajectory_residual(&input, b))
+            .filter(|r| r.is_finite())
+            .collect();
+        if self.step == 0 && self.loss.needs_log_z() {
+            // Trajectory balance starts at the log Z that its first batch suggests, not at 0.
+            self.log_z = -mean_and_deviation(&residuals).0;
+            input.log_z = self.log_z;
+        }
+        let mut slopes = LossGradient::zeros(&input);
+        let loss = self.loss.evaluate(&input, &mut slopes);
+        let log_z_slope = slopes.log_z;
+        let slopes = slopes.split(groups.iter().map(|group| group.batch.states.len()));
+        let gradients = pull_back(self.policy.as_ref(), groups, slopes);
         let log_z = self.loss.needs_log_z().then_some(log_z_slope);
         self.update(start, loss, &gradients, log_z, Some(mean_and_deviation(&residuals).1))
     }
