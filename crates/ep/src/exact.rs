@@ -16,7 +16,7 @@ use serde::Serialize;
 use crate::files::quoted;
 
 /// States that are enumerated at most.
-const MAX_STATES: usize = 2_000_000;
+pub const MAX_STATES: usize = 2_000_000;
 
 /// Exact quality of a run. L1 is Σ|p − π|, 0 to 2; divergences in natural-log units.
 #[derive(Debug, Clone, Serialize)]

@@ -3,9 +3,11 @@
 pub mod bn;
 pub mod budget;
 pub mod cli;
+pub mod design;
 pub mod exact;
 pub mod files;
 pub mod folder;
+pub mod multiset;
 pub mod phylo;
 pub mod plan;
 pub mod process;

@@ -8,11 +8,14 @@ use gfn_core::{Error, Place, Result};
 use serde::{Deserialize, Serialize};
 
 use gfn_bn::NetworkSettings;
+use gfn_multiset::{MultisetDomain, MultisetSettings};
 
 use crate::bn::output::RESULT_FILES as NETWORK_RESULTS;
 use crate::bn::plan as bn;
 use crate::budget::RunBudget;
+use crate::design::output::RESULT_FILES as DESIGN_RESULTS;
 use crate::files::read_text;
+use crate::multiset;
 use crate::phylo::output::RESULT_FILES as TREE_RESULTS;
 use crate::phylo::plan::PhyloPlan;
 
@@ -40,6 +43,9 @@ pub struct Plan {
     /// The model of a run over network structures.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bn: Option<NetworkSettings>,
+    /// The model of a run over multisets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub multiset: Option<MultisetSettings>,
 }
 
 /// The model in a plan, by domain.
@@ -49,6 +55,8 @@ pub enum Model<'a> {
     Phylo(&'a PhyloPlan),
     /// Network structures.
     Bn(&'a NetworkSettings),
+    /// Multisets.
+    Multiset(&'a MultisetSettings),
 }
 
 impl Model<'_> {
@@ -57,6 +65,7 @@ impl Model<'_> {
         match self {
             Model::Phylo(_) => "phylo",
             Model::Bn(_) => "bn",
+            Model::Multiset(_) => "multiset",
         }
     }
 
@@ -65,6 +74,7 @@ impl Model<'_> {
         match self {
             Model::Phylo(_) => &TREE_RESULTS,
             Model::Bn(_) => &NETWORK_RESULTS,
+            Model::Multiset(_) => &DESIGN_RESULTS,
         }
     }
 
@@ -72,6 +82,7 @@ impl Model<'_> {
         match self {
             Model::Phylo(plan) => plan.check(),
             Model::Bn(plan) => bn::check(plan),
+            Model::Multiset(plan) => MultisetDomain::new((*plan).clone()).map(drop),
         }
     }
 
@@ -80,6 +91,7 @@ impl Model<'_> {
         match self {
             Model::Phylo(plan) => plan.fingerprint_parts(),
             Model::Bn(plan) => bn::fingerprint_parts(plan),
+            Model::Multiset(plan) => multiset::fingerprint_parts(plan),
         }
     }
 }
@@ -147,7 +159,11 @@ impl Plan {
 
     /// The model, with its domain. Refuses plans with none, or with those of several domains.
     pub fn model(&self) -> Result<Model<'_>> {
-        let sections = [self.phylo.as_ref().map(Model::Phylo), self.bn.as_ref().map(Model::Bn)];
+        let sections = [
+            self.phylo.as_ref().map(Model::Phylo),
+            self.bn.as_ref().map(Model::Bn),
+            self.multiset.as_ref().map(Model::Multiset),
+        ];
         let present: Vec<Model> = sections.into_iter().flatten().collect();
         if let [model] = present[..] {
             return Ok(model);
@@ -174,6 +190,14 @@ impl Plan {
         match self.model()? {
             Model::Bn(plan) => Ok(plan),
             other => Err(other_domain("network structures", "bn", other)),
+        }
+    }
+
+    /// The model of a plan for multisets.
+    pub fn multisets(&self) -> Result<&MultisetSettings> {
+        match self.model()? {
+            Model::Multiset(plan) => Ok(plan),
+            other => Err(other_domain("multisets", "multiset", other)),
         }
     }
 

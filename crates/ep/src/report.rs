@@ -246,7 +246,7 @@ impl<T: Serialize> RunReport<T> {
         text
     }
 
-    /// The last lines of the summary: weights, exact quality, warnings, time and memory.
+    /// The last lines of the summary: weights, and [`RunReport::ending_lines`].
     pub fn closing_lines(&self, out: &Path) -> String {
         let mut text = String::new();
         match &self.importance {
@@ -270,6 +270,12 @@ impl<T: Serialize> RunReport<T> {
                 let _ = writeln!(text, "  {NO_DATA}");
             }
         }
+        text + &self.ending_lines(out)
+    }
+
+    /// The very last lines of any summary: exact quality, warnings, time and memory.
+    pub fn ending_lines(&self, out: &Path) -> String {
+        let mut text = String::new();
         if let Some(e) = &self.exact {
             let _ = writeln!(
                 text,

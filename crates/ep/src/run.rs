@@ -17,8 +17,8 @@ use serde::Serialize;
 use crate::budget::StageBudgets;
 use crate::exact::{ExactReport, write_exact};
 use crate::folder::{
-    FileState, RunFolder, client_checkpoint, client_data, client_file, client_lock, lock_file, other_run,
-    proposals_file, remove_partial_files, server_checkpoint, server_file,
+    FileState, RunFolder, client_checkpoint, client_data, client_file, client_lock, content_key, lock_file,
+    other_run, proposals_file, remove_partial_files, server_checkpoint, server_file,
 };
 use crate::plan::Plan;
 use crate::process::stop_if_interrupted;
@@ -58,6 +58,8 @@ pub struct StageRunner<'a, D: Domain> {
     plan: &'a Plan,
     settings: &'a RunSettings,
     domain: &'a D,
+    /// Of the clients in the product.
+    weights: Vec<f64>,
     fingerprint: String,
     folder: Mutex<RunFolder>,
     progress: Progress,
@@ -92,12 +94,20 @@ impl<'a, D: Domain> StageRunner<'a, D> {
             plan,
             settings,
             domain,
+            weights: vec![1.0; plan.clients.len()],
             fingerprint: plan.fingerprint()?,
             folder: Mutex::new(folder),
             progress: Progress::new(settings.quiet),
             times: Mutex::new(times),
             clock,
         })
+    }
+
+    /// With weights w_n of the clients in the product, one each, instead of 1. They are no part of the plan: where the
+    /// folder has an aggregate with others, the server is trained again, and no client.
+    pub fn with_weights(mut self, weights: Vec<f64>) -> Self {
+        self.weights = weights;
+        self
     }
 
     /// Does the work on the threads of the settings.
@@ -141,7 +151,7 @@ impl<'a, D: Domain> StageRunner<'a, D> {
                 let work = |k: usize| self.client(k, round, &proposals);
                 (0..n).into_par_iter().with_max_len(1).map(work).collect::<Result<Vec<()>>>().map(drop)
             })?;
-            self.timed(&format!("server, round {round}"), || self.server(round))?;
+            self.timed(&format!("server, round {round}"), || self.server(round, round == rounds))?;
         }
         ServerModel::load(&self.path(&server_file(rounds)))
     }
@@ -235,16 +245,18 @@ impl<'a, D: Domain> StageRunner<'a, D> {
         self.finish(&name, &checkpoint, model.meta.seconds, model.meta.steps)
     }
 
-    fn server(&self, round: u32) -> Result<()> {
-        let (name, checkpoint) = (server_file(round), server_checkpoint(round));
-        if self.is_finished(&name, &checkpoint) {
+    /// Aggregates the clients after a round. The weights matter in the last one: before, an aggregate with any weights has
+    /// made its proposals, and the clients have learned from them.
+    fn server(&self, round: u32, is_last: bool) -> Result<()> {
+        let (name, checkpoint) = (server_file(round), self.weighted_checkpoint(round));
+        if self.is_finished(&name, &checkpoint) && (!is_last || self.has_weights(&name)?) {
             return Ok(());
         }
         let n = self.plan.clients.len();
         let mut clients = (0..n)
-            .map(|k| Ok((ClientModel::load(&self.path(&client_file(k, round)))?, 1.0)))
+            .map(|k| Ok((ClientModel::load(&self.path(&client_file(k, round)))?, self.weights[k])))
             .collect::<Result<Vec<(ClientModel, f64)>>>()?;
-        let model = if n == 1 {
+        let model = if n == 1 && self.weights == [1.0] {
             let (client, _) = clients.remove(0);
             ServerModel::single(client)
         } else {
@@ -255,6 +267,29 @@ impl<'a, D: Domain> StageRunner<'a, D> {
         };
         model.save(&self.path(&name))?;
         self.finish(&name, &checkpoint, model.meta.seconds, model.meta.steps)
+    }
+
+    /// Whether a finished aggregate has the weights of this command.
+    fn has_weights(&self, name: &str) -> Result<bool> {
+        let found: Vec<f64> =
+            ServerModel::load(&self.path(name))?.meta.clients.iter().map(|(_, weight)| *weight).collect();
+        if found != self.weights {
+            self.progress.say(&format!(
+                "{name} has the weights {}: the server is trained again, no client is.",
+                found.iter().map(f64::to_string).collect::<Vec<_>>().join(", ")
+            ));
+        }
+        Ok(found == self.weights)
+    }
+
+    /// The server's checkpoint. It continues only the training for the weights that it was written with.
+    fn weighted_checkpoint(&self, round: u32) -> String {
+        if self.weights.iter().all(|&weight| weight == 1.0) {
+            return server_checkpoint(round);
+        }
+        let bytes: Vec<[u8; 8]> = self.weights.iter().map(|weight| weight.to_le_bytes()).collect();
+        let key = content_key(bytes.iter().map(<[u8; 8]>::as_slice));
+        format!("server/round-{round}-{key}.checkpoint")
     }
 
     /// The objects the server sends for a round: made once, then read from their file.

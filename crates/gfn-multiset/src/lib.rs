@@ -87,9 +87,15 @@
 //! }
 //! ```
 
+pub mod data;
+mod domain;
 mod environment;
+mod interactions;
+mod recipe;
 mod reward;
 
-pub use environment::{MAX_FEATURES, Multiset, Multisets};
+pub use domain::{MultisetDomain, MultisetSettings};
+pub use environment::{Item, MAX_FEATURES, Multiset, Multisets};
 pub use gfn_core as core;
+pub use interactions::MultisetReward;
 pub use reward::AdditiveReward;

@@ -52,6 +52,27 @@ impl AdditiveReward {
         AdditiveReward::new(env, values)
     }
 
+    /// log Z over the objects of an environment with capacities m_i (natural log), in O(kinds · size²): the factor of a kind
+    /// in the generating function, Σ_c y_i^c t^c, ends at c = m_i, and log Z is the coefficient of t^size of their product.
+    /// Without capacities this is [`AdditiveReward::log_partition`].
+    pub fn log_partition_within(&self, env: &Multisets) -> f64 {
+        let size = env.size();
+        if !env.is_limited() {
+            return self.log_partition(size);
+        }
+        let mut log_sums = vec![f64::NEG_INFINITY; size + 1];
+        log_sums[0] = 0.0;
+        for (value, &capacity) in self.values.iter().zip(env.capacities()) {
+            let with_kind = |total: usize| {
+                let most = total.min(capacity as usize);
+                let terms: Vec<f64> = (0..=most).map(|c| c as f64 * value + log_sums[total - c]).collect();
+                log_sum_exp(&terms)
+            };
+            log_sums = (0..=size).map(with_kind).collect();
+        }
+        log_sums[size]
+    }
+
     /// log Z = log Σ_x R(x) over the multisets of `size` items (natural log), in O(kinds · size).
     ///
     /// Z = h_size(e^u_1, …, e^u_W), the complete homogeneous symmetric polynomial, by its recurrence

@@ -8,11 +8,13 @@ use gfn_core::client::ClientModel;
 use gfn_core::domain::Domain;
 use gfn_core::server::ServerModel;
 use gfn_core::{Environment, Error, Place, Result};
+use gfn_multiset::MultisetDomain;
 
 use super::print;
 use super::statistics::merge_statistics;
 use crate::bn::pooled::refuse_statistics;
 use crate::budget::RunBudget;
+use crate::design::spec::check_weights;
 use crate::files::input_file;
 use crate::folder::{RunFolder, client_file, content_key, newest_round, proposals_file, server_file};
 use crate::plan::{Model, Plan};
@@ -53,6 +55,7 @@ pub fn aggregate(arguments: &AggregateArguments) -> Result<()> {
                 Combine::Pooled => merge_statistics(arguments, &plan, &domain),
             }
         }
+        Model::Multiset(model) => aggregate_over(arguments, &plan, &MultisetDomain::new(model.clone())?),
     }
 }
 
@@ -115,30 +118,7 @@ fn load_clients<D: Domain>(
 ) -> Result<(WeightedClients, String)> {
     let weights =
         if arguments.weights.is_empty() { vec![1.0; files.len()] } else { arguments.weights.clone() };
-    if weights.len() != files.len() {
-        return Err(Error::usage(
-            "--weights",
-            format!("one weight for each of the {} clients", files.len()),
-            weights.len().to_string(),
-            "give as many weights as files",
-        ));
-    }
-    if let Some(weight) = weights.iter().find(|w| !(w.is_finite() && **w >= 0.0)) {
-        return Err(Error::usage(
-            "--weights",
-            "numbers of at least 0",
-            weight.to_string(),
-            "correct the weight",
-        ));
-    }
-    if weights.iter().all(|&w| w == 0.0) {
-        return Err(Error::usage(
-            "--weights",
-            "one positive weight at least",
-            "zeros",
-            "correct the weights",
-        ));
-    }
+    check_weights("--weights", &weights, files.len())?;
     let mut clients: WeightedClients = Vec::new();
     let mut parts = Vec::new();
     for (path, weight) in files.iter().zip(weights) {

@@ -2,7 +2,9 @@
 
 mod aggregate;
 mod bn;
+mod design;
 mod look;
+mod multiset;
 mod options;
 mod phylo;
 mod plan;
@@ -37,6 +39,9 @@ enum Action {
     /// Structures of Bayesian networks from tables
     #[command(subcommand)]
     Bn(bn::Action),
+    /// Multisets that several clients value: S items of W kinds
+    #[command(subcommand)]
+    Multiset(multiset::Action),
     /// Write a plan: everything the parties share, without data; and deal the data to clients
     #[command(subcommand)]
     Plan(plan::PlanAction),
@@ -57,6 +62,7 @@ pub fn run(command: Command) -> Result<ExitCode> {
     match command.action {
         Action::Phylo(action) => phylo::run(action)?,
         Action::Bn(action) => bn::run(action)?,
+        Action::Multiset(action) => multiset::run(action)?,
         Action::Plan(action) => plan::plan(action)?,
         Action::Train(arguments) => train::train(&arguments)?,
         Action::Aggregate(arguments) => aggregate::aggregate(&arguments)?,

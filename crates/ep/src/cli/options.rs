@@ -23,7 +23,7 @@ pub struct TrainingOptions {
     /// Training of the whole run: wall-clock time (60s, 5m, 1h), or steps per client (4000steps: results repeat bit for bit; the server and each client in a round make half as many) [default: 60s]
     #[arg(long, value_name = "TIME|STEPS", allow_hyphen_values = true)]
     pub budget: Option<RunBudget>,
-    /// Extra rounds in which clients go on with samples the server sends [default: 1 for a run, 0 for a plan]
+    /// Extra rounds in which clients go on with samples the server sends [default: 1 for a run over trees or networks, else 0]
     #[arg(long, value_name = "K", allow_negative_numbers = true)]
     pub rounds: Option<u32>,
     /// A plan whose settings are used where no option is given
@@ -65,6 +65,7 @@ impl TrainingOptions {
             clients,
             phylo: None,
             bn: None,
+            multiset: None,
         })
     }
 }
@@ -78,7 +79,7 @@ pub struct RunOptions {
     /// Samples to draw from the aggregate
     #[arg(long, value_name = "N", default_value_t = 10_000, allow_negative_numbers = true)]
     pub samples: usize,
-    /// Also compute the exact posterior and compare (small problems only: trees of up to 9 taxa, networks of up to 20 variables)
+    /// Also compute the exact posterior and compare (small problems only: trees of up to 9 taxa, networks of up to 20 variables, designs of up to 2000000 states)
     #[arg(long)]
     pub exact: bool,
     /// Threads [default: all cores]

@@ -9,10 +9,12 @@ use gfn_phylo::alignment::{AlignmentFile, AlignmentSummary, check_for_trees, rea
 use gfn_phylo::partition::{Split, deal_sites, read_partition_file};
 use gfn_phylo::{BranchLengths, SubstitutionModel};
 
+use super::design::{DesignPlanArguments, plan_design};
 use super::options::TrainingOptions;
 use super::{bn, print};
-use crate::files::input_file;
+use crate::files::{input_file, read_text};
 use crate::folder::{RunFolder, client_data};
+use crate::multiset::MultisetSpec;
 use crate::phylo::options::{BranchOptions, ModelOptions};
 use crate::phylo::plan::PhyloPlan;
 use crate::plan::Plan;
@@ -33,6 +35,8 @@ pub enum PlanAction {
     },
     /// A plan for network structures, without data: every site has its own
     Bn(Box<bn::PlanArguments>),
+    /// A plan for multisets, from a SPEC
+    Multiset(Box<DesignPlanArguments>),
 }
 
 /// Options that make a plan.
@@ -70,32 +74,39 @@ pub fn plan(action: PlanAction) -> Result<()> {
             print(&format!("{said}\nBranch lengths: {}\n", model.branch_lengths))
         }
         PlanAction::Bn(arguments) => bn::plan(&arguments),
+        PlanAction::Multiset(arguments) => plan_design::<MultisetSpec>(&arguments),
     }
 }
 
-/// Writes a plan and, if they are given, the clients' data, one text each; returns what to say. A folder belongs to one
-/// plan.
-fn write_plan(
+/// Writes a plan and, if they are given, the clients' data, one text each, into a folder; or, where the name ends in
+/// `.toml`, the plan as a file by itself. Returns what to say. Another plan is not overwritten.
+pub fn write_plan(
     out: &Path,
     plan: &Plan,
     extension: &str,
     data: Option<impl Iterator<Item = String>>,
 ) -> Result<String> {
+    let refuse = |path: &Path, found: &str| {
+        let expected = "no plan there, or the same one";
+        Err(Error::input(Place::file(path), expected, found, "choose another --out"))
+    };
+    let (name, n) = (plan.fingerprint()?, plan.clients.len());
+    if data.is_none() && out.extension().is_some_and(|ending| ending == "toml") && !out.is_dir() {
+        if out.exists() && read_text(out)? != plan.text() {
+            return refuse(out, "another file");
+        }
+        plan.save(out)?;
+        return Ok(format!("Plan {name} for {n} clients, without data: {}", out.display()));
+    }
     let folder = RunFolder::open(out, plan.model()?.result_files())?;
     let path = folder.path("plan.toml");
     if !folder.claim(plan, |present| present == plan)? {
-        return Err(Error::input(
-            Place::file(&path),
-            "no plan there, or the same one",
-            "another plan",
-            "choose another --out",
-        ));
+        return refuse(&path, "another plan");
     }
     let with = if data.is_some() { "with their data" } else { "without data" };
     for (k, text) in data.into_iter().flatten().enumerate() {
         folder.deal(&client_data(k, extension), &text)?;
     }
-    let (name, n) = (plan.fingerprint()?, plan.clients.len());
     Ok(format!("Plan {name} for {n} clients, {with}: {}", path.display()))
 }
 

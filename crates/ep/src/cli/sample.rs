@@ -7,7 +7,9 @@ use gfn_bn::DagDomain;
 use gfn_core::domain::Domain;
 use gfn_core::server::ServerModel;
 use gfn_core::{Environment, Error, Place, Result};
+use gfn_multiset::MultisetDomain;
 
+use super::design::sample_design;
 use super::options::check_samples;
 use super::print;
 use crate::bn::estimates::write_results as write_networks;
@@ -63,6 +65,11 @@ pub fn sample(arguments: &SampleArguments) -> Result<()> {
                 "{n} samples, {graphs} distinct graphs in {classes} equivalence classes\n{lines}{}\n{NO_DATA}\n",
                 combine_text(model)
             ))
+        }
+        Model::Multiset(model) => {
+            let domain = MultisetDomain::new(model.clone())?;
+            let (_locked, server) = newest_aggregate(out, &plan, &domain)?;
+            sample_design(out, n, &plan, &domain, &server)
         }
     }
 }

@@ -7,6 +7,7 @@ use gfn_bn::{Combine, DagDomain};
 use gfn_core::client::ClientModel;
 use gfn_core::domain::Domain;
 use gfn_core::{Environment, Error, Place, Result};
+use gfn_multiset::MultisetDomain;
 
 use super::print;
 use super::statistics::write_statistics;
@@ -89,6 +90,7 @@ pub fn train(arguments: &TrainArguments) -> Result<()> {
                 Combine::Pooled => write_statistics(arguments, &plan, &domain),
             }
         }
+        Model::Multiset(model) => train_over(arguments, &plan, &MultisetDomain::new(model.clone())?),
     }
 }
 
