@@ -5,6 +5,7 @@ pub mod budget;
 pub mod cli;
 pub mod design;
 pub mod exact;
+pub mod experiment;
 pub mod files;
 pub mod folder;
 pub mod multiset;

@@ -3,6 +3,7 @@
 mod aggregate;
 mod bn;
 mod design;
+mod experiment;
 mod look;
 mod multiset;
 mod options;
@@ -55,6 +56,8 @@ enum Action {
     Status(look::StatusArguments),
     /// Say what a client's or server's file holds, and what it reveals
     Inspect(look::InspectArguments),
+    /// Do an experiment of the paper, or one of its open questions, and write its results, pictures and page
+    Experiment(experiment::ExperimentArguments),
 }
 
 /// Does what was typed.
@@ -69,6 +72,7 @@ pub fn run(command: Command) -> Result<ExitCode> {
         Action::Sample(arguments) => sample::sample(&arguments)?,
         Action::Status(arguments) => look::status(&arguments)?,
         Action::Inspect(arguments) => look::inspect(&arguments)?,
+        Action::Experiment(arguments) => experiment::experiment(&arguments)?,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -1,0 +1,163 @@
+//! The problems of the paper (docs/mathematics.md §5, its appendix C.1), and smaller ones of the same kinds for `--quick`.
+
+mod grid;
+mod multisets;
+mod networks;
+mod sequences;
+mod trees;
+
+pub use grid::grid;
+pub use multisets::multisets;
+pub use networks::{NetworkData, networks};
+pub use sequences::sequences;
+pub use trees::{TreeData, trees};
+
+use gfn_core::Result;
+use gfn_core::domain::Recipe;
+use gfn_core::environment::{Environment, fingerprint};
+use gfn_core::losses::Balance;
+use gfn_core::optimizer::AdamSettings;
+use gfn_core::policy::{Activation, MlpSettings, PolicyKind};
+use gfn_core::rollout::{Share, Source};
+use gfn_core::trainer::TrainSettings;
+
+use super::problem::{Problem, Training};
+
+/// The paper's five kinds of problems.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Domain {
+    /// The grid world with four beacons.
+    Grid,
+    /// Multisets with additive values.
+    Multisets,
+    /// Sequences with position weights and token scores.
+    Sequences,
+    /// Phylogenetic trees.
+    Trees,
+    /// Structures of Bayesian networks.
+    Networks,
+}
+
+/// All of them, in the order of the paper's tables.
+pub const DOMAINS: [Domain; 5] =
+    [Domain::Grid, Domain::Multisets, Domain::Sequences, Domain::Trees, Domain::Networks];
+
+/// Something to be done with a problem of any kind.
+pub trait Visitor {
+    /// What comes of it.
+    type Output;
+    /// Does it.
+    fn visit<E: Environment>(self, problem: &Problem<E>) -> Result<Self::Output>;
+}
+
+impl Domain {
+    /// The name in results.
+    pub fn name(self) -> &'static str {
+        match self {
+            Domain::Grid => "grid",
+            Domain::Multisets => "multisets",
+            Domain::Sequences => "sequences",
+            Domain::Trees => "trees",
+            Domain::Networks => "networks",
+        }
+    }
+
+    /// Number of clients of the paper's problem.
+    pub fn n_clients(self) -> usize {
+        match self {
+            Domain::Grid => 4,
+            Domain::Multisets | Domain::Sequences | Domain::Trees => 5,
+            Domain::Networks => 10,
+        }
+    }
+
+    /// Whether all states are objects, which modified detailed balance needs.
+    pub fn all_states_are_objects(self) -> bool {
+        matches!(self, Domain::Grid | Domain::Sequences | Domain::Networks)
+    }
+
+    /// Builds the paper's problem, or a small one of its kind for `--quick`, and hands it to the visitor. The seed redraws
+    /// it; the grid world has but one problem.
+    pub fn with_problem<V: Visitor>(self, quick: bool, seed: u64, visitor: V) -> Result<V::Output> {
+        match self {
+            Domain::Grid => visitor.visit(&grid(quick)?),
+            Domain::Multisets => visitor.visit(&multisets(quick, seed)?),
+            Domain::Sequences => visitor.visit(&sequences(quick, 1.0, seed)?),
+            Domain::Trees => visitor.visit(&trees(&TreeData::of_the_paper(quick), seed)?),
+            Domain::Networks => visitor.visit(&networks(&NetworkData::of_the_paper(quick), seed)?),
+        }
+    }
+}
+
+/// Fraction of the steps that `--quick` makes.
+const QUICK_STEPS: f64 = 0.05;
+
+fn for_quick(training: Training, quick: bool) -> Training {
+    if quick { training.with_steps_times(QUICK_STEPS) } else { training }
+}
+
+/// Hash of the recipes of all domains: results of others are not to be mixed with them.
+pub fn recipes_fingerprint() -> Result<String> {
+    let recipes = [
+        grid::training(),
+        multisets::training(),
+        sequences::training(),
+        trees::training(&TreeData::of_the_paper(false)),
+        networks::training(&NetworkData::of_the_paper(false))?,
+    ];
+    let texts: Vec<String> = recipes.iter().map(|training| format!("{training:?}")).collect();
+    Ok(fingerprint(&texts.iter().map(String::as_str).collect::<Vec<_>>()))
+}
+
+/// What the recipes of grid, multisets and sequences have in common: contrastive balance over all pairs, a smooth
+/// multilayer perceptron with a linear path, Adam with β₂ = .99 and cosine decay, averaged parameters.
+struct Common {
+    hidden: &'static [usize],
+    batch_size: usize,
+    rate: f64,
+    averaging: f64,
+}
+
+impl Common {
+    fn recipe(&self, steps: u64, behaviour: Vec<Share>) -> Recipe {
+        let policy = MlpSettings {
+            hidden: self.hidden.to_vec(),
+            activation: Activation::Smooth,
+            linear_path: true,
+            output_scale: 0.1,
+            ..MlpSettings::default()
+        };
+        let settings = TrainSettings {
+            loss: Balance::Contrastive,
+            batch_size: self.batch_size,
+            optimizer: AdamSettings {
+                rate: self.rate,
+                beta2: 0.99,
+                clip_norm: None,
+                ..AdamSettings::default()
+            },
+            behaviour,
+            averaging: Some(self.averaging),
+            ..TrainSettings::default()
+        };
+        super::problem::with_steps(
+            Recipe { policy: PolicyKind::Mlp(policy), settings, chain_objects: 0 },
+            steps,
+        )
+    }
+}
+
+/// The policy itself with 5 % uniform steps, and a share of another source.
+fn own_and(share: f64, other: Source) -> Vec<Share> {
+    vec![Share { share: 1.0 - share, source: Source::on_policy(0.05) }, Share { share, source: other }]
+}
+
+/// The policy itself with 5 % uniform steps.
+fn own() -> Vec<Share> {
+    vec![Share { share: 1.0, source: Source::on_policy(0.05) }]
+}
+
+/// Half of the walks backward from what the server proposed.
+fn with_proposals() -> Vec<Share> {
+    own_and(0.5, Source::Proposals)
+}

@@ -1,0 +1,90 @@
+//! The Bayesian networks of the paper: 4 nodes (543 graphs), ten clients of 20 rows, BGe score.
+
+use std::sync::Arc;
+
+use gfn_bn::data::ColumnSchema;
+use gfn_bn::simulate::{Edges, SimulationSettings, Sites, simulate_gaussian};
+use gfn_bn::{BgeSettings, Dag, DagDomain, DagEnvironment, DagReward, NetworkSettings};
+use gfn_core::Result;
+use gfn_core::domain::{Domain as _, Stage};
+use gfn_core::reward::LogReward;
+
+use super::for_quick;
+use crate::experiment::problem::{Factors, Problem, ServerStart, Training, with_steps};
+
+/// Simulated rows, dealt to clients.
+#[derive(Debug, Clone)]
+pub struct NetworkData {
+    /// Nodes.
+    pub nodes: usize,
+    /// Rows of each client.
+    pub rows: Vec<usize>,
+    /// Whether budgets are those of `--quick`.
+    pub quick: bool,
+}
+
+impl NetworkData {
+    /// The paper's setting.
+    pub fn of_the_paper(quick: bool) -> Self {
+        let nodes = if quick { 3 } else { 4 };
+        NetworkData { nodes, rows: vec![20; super::Domain::Networks.n_clients()], quick }
+    }
+}
+
+/// The problem; the seed draws a graph, coefficients and rows. The product is the posterior of one graph with separate
+/// parameters for each client.
+pub fn networks(data: &NetworkData, seed: u64) -> Result<Problem<DagEnvironment>> {
+    let simulation = simulate_gaussian(&SimulationSettings {
+        nodes: data.nodes,
+        edges: Edges::Expected(data.nodes as f64 - 1.0),
+        rows: data.rows.clone(),
+        sites: Sites::Homogeneous,
+        seed,
+    })?;
+    let domain = domain(data)?;
+    let env = Arc::clone(domain.environment());
+    let bge = |table| DagReward::bge(&env, table, &BgeSettings::default());
+    let rewards: Vec<DagReward> = simulation.tables.iter().map(bge).collect::<Result<_>>()?;
+    let product = Arc::new(DagReward::product(&env, &rewards)?);
+    let clients = rewards.into_iter().map(|reward| Arc::new(reward) as Arc<dyn LogReward<_>>).collect();
+    let nodes = data.nodes;
+    let factors = Factors {
+        description: "no edge, one direction or the other for each pair of nodes, on what is acyclic",
+        n_features: 3 * nodes * (nodes - 1) / 2,
+        read: Box::new(move |dag: &Dag, features| {
+            let mut pair = 0;
+            for from in 0..nodes {
+                for to in from + 1..nodes {
+                    let kind = if dag.has_edge(from, to) { 1 } else { 2 * u32::from(dag.has_edge(to, from)) };
+                    features.push(3 * pair + kind);
+                    pair += 1;
+                }
+            }
+            0.0
+        }),
+    };
+    Problem::new("networks", env, clients, product, training(data)?, Some(factors))
+}
+
+/// Steps of a client, a round, the server, and a centralised run.
+const STEPS: [u64; 4] = [8000, 4000, 4000, 8000];
+
+/// The domain over the nodes X0, X1, … of simulated tables.
+fn domain(data: &NetworkData) -> Result<DagDomain> {
+    let column = |node| ColumnSchema { name: format!("X{node}"), levels: None };
+    DagDomain::new(NetworkSettings::new((0..data.nodes).map(column).collect()))
+}
+
+pub(super) fn training(data: &NetworkData) -> Result<Training> {
+    let domain = domain(data)?;
+    let of = |stage, steps| with_steps(domain.recipe(stage), steps);
+    let [client, round, server, centralised] = STEPS;
+    let training = Training {
+        client: of(Stage::Client, client),
+        round: of(Stage::ClientRound, round),
+        server: of(Stage::Server, server),
+        centralised: of(Stage::Centralised, centralised),
+        server_start: ServerStart::ClientLogits,
+    };
+    Ok(for_quick(training, data.quick))
+}

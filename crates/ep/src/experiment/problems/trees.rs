@@ -1,0 +1,106 @@
+//! The trees of the paper: 7 leaves, five clients of 500 simulated sites, JC69, one length for all branches.
+
+use std::sync::Arc;
+
+use gfn_core::domain::{Domain as _, Stage};
+use gfn_core::environment::Environment as _;
+use gfn_core::random::stream;
+use gfn_core::reward::LogReward;
+use gfn_core::{Error, Result};
+use gfn_phylo::{
+    Alignment, BranchLengths, Forest, MergeForest, SubstitutionModel, TreeDomain, TreeReward, recipe,
+    simulate_alignment,
+};
+
+use super::for_quick;
+use crate::experiment::problem::{Problem, ServerStart, Training, with_steps};
+use crate::experiment::training::seed_of;
+
+/// Expected substitutions per site on every branch.
+const BRANCH_LENGTH: f64 = 0.1;
+
+/// Simulated sites, dealt to clients.
+#[derive(Debug, Clone)]
+pub struct TreeData {
+    /// Taxa.
+    pub leaves: usize,
+    /// Sites of each client.
+    pub sites: Vec<usize>,
+    /// Exponent of the likelihood.
+    pub temper: f64,
+    /// Whether budgets are those of `--quick`.
+    pub quick: bool,
+}
+
+impl TreeData {
+    /// The paper's setting. It does not say how far the likelihood is tempered: with this exponent the product is spread
+    /// over several trees, and sharper than any client.
+    pub fn of_the_paper(quick: bool) -> Self {
+        let (leaves, sites) = if quick { (5, 100) } else { (7, 500) };
+        TreeData { leaves, sites: vec![sites; super::Domain::Trees.n_clients()], temper: 0.02, quick }
+    }
+}
+
+/// The problem; the seed draws a tree, uniformly over topologies, and the sites.
+pub fn trees(data: &TreeData, seed: u64) -> Result<Problem<MergeForest>> {
+    let taxa: Vec<String> = (0..data.leaves).map(|leaf| format!("t{leaf}")).collect();
+    let branches = BranchLengths::fixed(BRANCH_LENGTH)?;
+    let model = SubstitutionModel::jc69();
+    let domain = TreeDomain::new(taxa.clone(), &taxa[data.leaves - 1], model.clone(), branches)?;
+    let Some(object) = domain.environment().sample_object(&mut stream(seed, "true tree", 0)) else {
+        return Err(Error::usage(
+            "leaves",
+            "a number for which trees can be drawn",
+            data.leaves.to_string(),
+            "use more",
+        ));
+    };
+    let mut tree = domain.newick(&object);
+    tree.nodes
+        .iter_mut()
+        .filter(|node| node.parent.is_some())
+        .for_each(|node| node.length = Some(BRANCH_LENGTH));
+    let total: usize = data.sites.iter().sum();
+    let alignment = simulate_alignment(&tree, &model, total, seed_of(seed, "sites"))?;
+    let reward = |alignment: &Alignment| -> Result<Arc<dyn LogReward<MergeForest>>> {
+        Ok(Arc::new(Tempered { reward: domain.reward(alignment, 0.0)?, temper: data.temper }))
+    };
+    let mut first = 0;
+    let mut clients = Vec::new();
+    for &sites in &data.sites {
+        let own: Vec<usize> = (first..first + sites).collect();
+        clients.push(reward(&alignment.select_sites(&own))?);
+        first += sites;
+    }
+    // All sites together have fewer distinct patterns than the clients' have in sum, and cost less for it.
+    let product = reward(&alignment)?;
+    Problem::new("trees", Arc::clone(domain.environment()), clients, product, training(data), None)
+}
+
+/// Steps of a client, a round, the server, and a centralised run.
+const STEPS: [u64; 4] = [8000, 4000, 4000, 8000];
+
+pub(super) fn training(data: &TreeData) -> Training {
+    let of = |stage, steps| with_steps(recipe(stage, data.leaves, false), steps);
+    let [client, round, server, centralised] = STEPS;
+    let training = Training {
+        client: of(Stage::Client, client),
+        round: of(Stage::ClientRound, round),
+        server: of(Stage::Server, server),
+        centralised: of(Stage::Centralised, centralised),
+        server_start: ServerStart::ClientLogits,
+    };
+    for_quick(training, data.quick)
+}
+
+/// `temper` · log p(D | tree), under a uniform prior over topologies.
+struct Tempered {
+    reward: TreeReward,
+    temper: f64,
+}
+
+impl LogReward<MergeForest> for Tempered {
+    fn log_reward(&self, _env: &MergeForest, object: &Forest) -> f64 {
+        self.temper * self.reward.log_likelihood(object)
+    }
+}
