@@ -93,23 +93,28 @@ impl ClientLogits {
         self.total_weight
     }
 
-    /// The weighted sums for every state of the batch.
-    pub fn weighted(&self, batch: &StateBatch) -> WeightedLogProbabilities {
+    /// The weighted sums for the states from number `first` on, aligned with the end of the batch's lists.
+    pub fn weighted(&self, batch: &StateBatch, first: usize) -> WeightedLogProbabilities {
+        let (first_forward, first_backward) = (batch.forward_offsets[first], batch.backward_offsets[first]);
+        let forward_of = |row: usize| {
+            batch.forward_offsets[row] - first_forward..batch.forward_offsets[row + 1] - first_forward
+        };
+        let backward_of = |row: usize| {
+            batch.backward_offsets[row] - first_backward..batch.backward_offsets[row + 1] - first_backward
+        };
         let mut sums = WeightedLogProbabilities {
-            forward: vec![0.0; batch.forward.len()],
-            backward: vec![0.0; batch.backward.len()],
+            forward: vec![0.0; batch.forward.len() - first_forward],
+            backward: vec![0.0; batch.backward.len() - first_backward],
         };
         let mut missing = Vec::new();
         {
             let mut memo = self.memo.lock().expect("no panic while the memo is held");
-            for row in 0..batch.rows {
+            for row in first..batch.rows {
                 match memo.get(batch.fingerprints[row]) {
                     Some(values) => {
-                        let forward = batch.forward_offsets[row]..batch.forward_offsets[row + 1];
-                        let (f, b) = values.split_at(forward.len());
-                        sums.forward[forward].copy_from_slice(f);
-                        let backward = batch.backward_offsets[row]..batch.backward_offsets[row + 1];
-                        sums.backward[backward].copy_from_slice(b);
+                        let (f, b) = values.split_at(forward_of(row).len());
+                        sums.forward[forward_of(row)].copy_from_slice(f);
+                        sums.backward[backward_of(row)].copy_from_slice(b);
                     }
                     None => missing.push(row),
                 }
@@ -139,8 +144,8 @@ impl ClientLogits {
         for (index, &row) in missing.iter().enumerate() {
             let f = &forward[part.forward_offsets[index]..part.forward_offsets[index + 1]];
             let b = &backward[part.backward_offsets[index]..part.backward_offsets[index + 1]];
-            sums.forward[batch.forward_offsets[row]..batch.forward_offsets[row + 1]].copy_from_slice(f);
-            sums.backward[batch.backward_offsets[row]..batch.backward_offsets[row + 1]].copy_from_slice(b);
+            sums.forward[forward_of(row)].copy_from_slice(f);
+            sums.backward[backward_of(row)].copy_from_slice(b);
             memo.insert(batch.fingerprints[row], f.iter().chain(b).copied().collect());
         }
         sums
@@ -153,9 +158,10 @@ impl BaseLogits for ClientLogits {
     }
 
     /// Σ_n w_n log p_F^n(a|s) − (Σ_n w_n − 1) log p_B(s|s'): docs/mathematics.md, "the server's starting point".
-    fn logits(&self, batch: &StateBatch) -> Vec<f64> {
-        let mut logits = self.weighted(batch).forward;
-        for (logit, log_backward) in logits.iter_mut().zip(&batch.log_backward_after) {
+    fn logits(&self, batch: &StateBatch, first: usize) -> Vec<f64> {
+        let mut logits = self.weighted(batch, first).forward;
+        let log_backward = &batch.log_backward_after[batch.forward_offsets[first]..];
+        for (logit, log_backward) in logits.iter_mut().zip(log_backward) {
             *logit -= (self.total_weight - 1.0) * log_backward;
         }
         logits
@@ -208,7 +214,7 @@ impl<E: Environment> Target<E> for ClientEnsemble<E> {
 
     /// Equation (7): ℓ(τ) = Σ_n w_n S_n(τ) + log g(x).
     fn trajectories(&self, env: &E, batch: &TrajectoryBatch<E>, encoded: &StateBatch) -> Vec<f64> {
-        let sums = self.logits.weighted(encoded);
+        let sums = self.logits.weighted(encoded, 0);
         (0..batch.len())
             .map(|b| {
                 let mut score = self.log_factor(env, batch.object(b));
@@ -228,7 +234,7 @@ impl<E: Environment> Target<E> for ClientEnsemble<E> {
 
     /// Equation (8), summed along the path: log R(s_i) − log R(s_0) = Σ_j Σ_n w_n Δ_n(s_j → s_{j+1}) + log g.
     fn states(&self, env: &E, batch: &TrajectoryBatch<E>, encoded: &StateBatch) -> Vec<f64> {
-        let sums = self.logits.weighted(encoded);
+        let sums = self.logits.weighted(encoded, 0);
         let stop =
             |slot: usize| sums.forward[encoded.forward_offsets[batch.distinct_of[slot] as usize + 1] - 1];
         let mut log_rewards = Vec::with_capacity(batch.states.len());

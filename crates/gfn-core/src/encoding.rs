@@ -1,6 +1,6 @@
 //! A batch of distinct states as policies see them: features, legal actions and what goes with them, without padding.
 
-use crate::environment::{EnvSpec, Environment};
+use crate::environment::Environment;
 
 /// What a policy or target wants to know about states besides features and legal forward actions.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -64,10 +64,9 @@ impl StateBatch {
         states: impl IntoIterator<Item = &'a E::State>,
         needs: Needs,
     ) -> Self {
-        let spec = env.spec();
         let mut batch = StateBatch::empty(env);
         for state in states {
-            batch.push(env, spec, state, needs);
+            batch.push(env, state, needs);
         }
         batch
     }
@@ -89,32 +88,29 @@ impl StateBatch {
         }
     }
 
-    /// Appends other encoded states of the same environment, encoded with the same needs.
-    pub(crate) fn append(&mut self, other: StateBatch) {
-        if self.rows == 0 {
-            *self = other;
-            return;
+    /// Forgets all states; memory stays for the next ones.
+    pub(crate) fn clear(&mut self) {
+        self.rows = 0;
+        for offsets in [
+            &mut self.feature_offsets,
+            &mut self.forward_offsets,
+            &mut self.backward_offsets,
+            &mut self.pooled_offsets,
+        ] {
+            offsets.truncate(1);
         }
-        fn append_offsets(offsets: &mut Vec<usize>, others: &[usize]) {
-            let first = offsets[offsets.len() - 1];
-            offsets.extend(others[1..].iter().map(|offset| first + offset));
+        for numbers in [&mut self.features, &mut self.forward, &mut self.backward, &mut self.pooled] {
+            numbers.clear();
         }
-        self.rows += other.rows;
-        append_offsets(&mut self.feature_offsets, &other.feature_offsets);
-        append_offsets(&mut self.forward_offsets, &other.forward_offsets);
-        append_offsets(&mut self.backward_offsets, &other.backward_offsets);
-        append_offsets(&mut self.pooled_offsets, &other.pooled_offsets);
-        self.features.extend_from_slice(&other.features);
-        self.forward.extend_from_slice(&other.forward);
-        self.backward.extend_from_slice(&other.backward);
-        self.fixed_log_backward.extend_from_slice(&other.fixed_log_backward);
-        self.log_backward_after.extend_from_slice(&other.log_backward_after);
-        self.keys.extend_from_slice(&other.keys);
-        self.pooled.extend_from_slice(&other.pooled);
-        self.fingerprints.extend_from_slice(&other.fingerprints);
+        self.fixed_log_backward.clear();
+        self.log_backward_after.clear();
+        self.keys.clear();
+        self.fingerprints.clear();
     }
 
-    fn push<E: Environment>(&mut self, env: &E, spec: &EnvSpec, state: &E::State, needs: Needs) {
+    /// Appends a state.
+    pub(crate) fn push<E: Environment>(&mut self, env: &E, state: &E::State, needs: Needs) {
+        let spec = env.spec();
         self.rows += 1;
         let first_feature = self.features.len();
         env.encode(state, &mut self.features);

@@ -6,27 +6,22 @@ use crate::encoding::{Needs, StateBatch};
 use crate::environment::Environment;
 use crate::policy::{Kept, Output};
 
-/// Evaluates encoded states: the policy's output, and what it keeps for the way back.
-pub(crate) type Evaluate<'a> = &'a dyn Fn(&StateBatch) -> (Output, Kept);
+/// Evaluates the encoded states from a number on: appends the policy's outputs, and what it keeps for the way back.
+pub(crate) type Evaluate<'a> = &'a dyn Fn(&StateBatch, usize, &mut Output, &mut Kept);
 
-/// Grows with the states it is asked for.
-pub(crate) struct Evaluations<'a, E: Environment> {
-    env: &'a E,
-    needs: Needs,
-    evaluate: Evaluate<'a>,
+/// Encoded states with what a policy says about them; grows with the states it is asked for. Training uses the same one
+/// in every step, so that its memory stays.
+pub(crate) struct Evaluations<E: Environment> {
     row_of: FxHashMap<E::State, u32>,
     pub encoded: StateBatch,
     pub output: Output,
     pub kept: Kept,
 }
 
-impl<'a, E: Environment> Evaluations<'a, E> {
-    /// None yet. `needs` is what has to be in the encoded states.
-    pub fn new(env: &'a E, needs: Needs, evaluate: Evaluate<'a>) -> Self {
+impl<E: Environment> Evaluations<E> {
+    /// None yet.
+    pub fn new(env: &E) -> Self {
         Evaluations {
-            env,
-            needs,
-            evaluate,
             row_of: FxHashMap::default(),
             encoded: StateBatch::empty(env),
             output: Output::default(),
@@ -34,32 +29,37 @@ impl<'a, E: Environment> Evaluations<'a, E> {
         }
     }
 
-    /// The row of each state; those not met before are evaluated, all together.
-    pub fn rows<'s>(&mut self, states: impl Iterator<Item = &'s E::State>) -> Vec<u32> {
-        let mut new = Vec::new();
-        let rows = states
-            .map(|state| {
-                if let Some(&row) = self.row_of.get(state) {
-                    return row;
-                }
-                let row = self.row_of.len() as u32;
-                self.row_of.insert(state.clone(), row);
-                new.push(state);
-                row
-            })
-            .collect();
-        if !new.is_empty() {
-            let part = StateBatch::new(self.env, new, self.needs);
-            let (output, kept) = (self.evaluate)(&part);
-            self.encoded.append(part);
-            self.output.append(output);
-            self.kept.append(kept);
+    /// The row of each state; those not met before are evaluated, all together. `needs` is what has to be in the encoded
+    /// states.
+    pub fn rows<'s>(
+        &mut self,
+        env: &E,
+        needs: Needs,
+        evaluate: Evaluate,
+        states: impl Iterator<Item = &'s E::State>,
+    ) -> Vec<u32> {
+        let first = self.encoded.rows;
+        let mut row = |state: &E::State| {
+            if let Some(&row) = self.row_of.get(state) {
+                return row;
+            }
+            let row = self.encoded.rows as u32;
+            self.row_of.insert(state.clone(), row);
+            self.encoded.push(env, state, needs);
+            row
+        };
+        let rows = states.map(&mut row).collect();
+        if self.encoded.rows > first {
+            evaluate(&self.encoded, first, &mut self.output, &mut self.kept);
         }
         rows
     }
 
     /// Forgets all states.
     pub fn clear(&mut self) {
-        *self = Evaluations::new(self.env, self.needs, self.evaluate);
+        self.row_of.clear();
+        self.encoded.clear();
+        self.output.clear();
+        self.kept.clear();
     }
 }

@@ -5,19 +5,18 @@ use rayon::prelude::*;
 
 use crate::encoding::StateBatch;
 use crate::environment::Environment;
+use crate::evaluation::Evaluations;
 use crate::losses::LossGradient;
 use crate::policy::{Kept, LogProbabilities, Output, TrainablePolicy};
 use crate::reward::Target;
-use crate::rollout::{EvaluatedWalks, Walk, sample_evaluated};
+use crate::rollout::{Walk, sample_evaluated};
 use crate::score::Gathered;
 use crate::trajectory::TrajectoryBatch;
 
 /// A part of a step's trajectories, evaluated: all that a loss and the way back from it need.
 pub(crate) struct Group<E: Environment> {
     pub batch: TrajectoryBatch<E>,
-    pub encoded: StateBatch,
-    output: Output,
-    kept: Kept,
+    pub evaluations: Evaluations<E>,
     log_p: LogProbabilities,
     gathered: Gathered,
     pub said: Said,
@@ -62,6 +61,7 @@ pub(crate) fn sample_groups<E: Environment>(
     target: &dyn Target<E>,
     walks: Vec<Walk<E::State>>,
     generators: Vec<ChaCha8Rng>,
+    evaluations: Vec<Evaluations<E>>,
     asked: Asked,
 ) -> Vec<Group<E>> {
     // Walks come sorted by source: dealt in turn, each group gets its share of every source.
@@ -71,15 +71,17 @@ pub(crate) fn sample_groups<E: Environment>(
         dealt[index % n].push(walk);
     }
     let needs = policy.needs().union(target.needs());
-    let evaluate = |part: &StateBatch| policy.evaluate(part);
-    let work = |(walks, mut rng): (Vec<Walk<E::State>>, ChaCha8Rng)| {
-        let EvaluatedWalks { batch, encoded, output, kept } =
-            sample_evaluated(env, &evaluate, needs, walks, &mut rng);
-        let log_target = target.trajectories(env, &batch, &encoded);
+    let evaluate = |encoded: &StateBatch, first: usize, output: &mut Output, kept: &mut Kept| {
+        policy.evaluate(encoded, first, output, kept);
+    };
+    let work = |(walks, mut rng, mut evaluations): (Vec<Walk<E::State>>, ChaCha8Rng, Evaluations<E>)| {
+        let batch = sample_evaluated(env, &mut evaluations, &evaluate, needs, walks, &mut rng);
+        let (encoded, output) = (&evaluations.encoded, &evaluations.output);
+        let log_target = target.trajectories(env, &batch, encoded);
         let state_log_reward =
-            if asked.state_rewards { target.states(env, &batch, &encoded) } else { Vec::new() };
-        let log_p = LogProbabilities::new(&encoded, &output);
-        let mut gathered = Gathered::new(&batch, &encoded, &log_p, asked.stop);
+            if asked.state_rewards { target.states(env, &batch, encoded) } else { Vec::new() };
+        let log_p = LogProbabilities::new(encoded, output);
+        let mut gathered = Gathered::new(&batch, encoded, &log_p, asked.stop);
         let flow = |row: &u32| output.log_flow[*row as usize];
         let said = Said {
             log_forward: std::mem::take(&mut gathered.log_forward),
@@ -89,9 +91,10 @@ pub(crate) fn sample_groups<E: Environment>(
             log_target,
             state_log_reward,
         };
-        Group { batch, encoded, output, kept, log_p, gathered, said }
+        Group { batch, evaluations, log_p, gathered, said }
     };
-    side_by_side(dealt.into_iter().zip(generators).collect(), work)
+    let pieces = dealt.into_iter().zip(generators).zip(evaluations);
+    side_by_side(pieces.map(|((walks, rng), memory)| (walks, rng, memory)).collect(), work)
 }
 
 /// `work` of each piece, in their order. A single piece stays on its thread: in a pool that trains several clients,
@@ -105,18 +108,21 @@ pub(crate) fn side_by_side<P: Send, T: Send>(pieces: Vec<P>, work: impl Fn(P) ->
 }
 
 /// One gradient per parameter tensor, summed over the groups in their order; `slopes` are the loss's derivatives, group by
-/// group.
+/// group. The memory of the evaluations comes back with it.
 pub(crate) fn pull_back<E: Environment>(
     policy: &dyn TrainablePolicy,
     groups: Vec<Group<E>>,
     slopes: Vec<LossGradient>,
-) -> Vec<Vec<f32>> {
+) -> (Vec<Vec<f32>>, Vec<Evaluations<E>>) {
     let work = |(group, slopes): (Group<E>, LossGradient)| {
-        let Group { batch, encoded, output, kept, log_p, gathered, .. } = group;
-        policy.pull_back(&encoded, kept, &gathered.pull_back(&batch, &encoded, &log_p, &slopes, &output))
+        let Group { batch, evaluations, log_p, gathered, .. } = group;
+        let Evaluations { encoded, output, kept, .. } = &evaluations;
+        let gradient = gathered.pull_back(&batch, encoded, &log_p, &slopes, output);
+        (policy.pull_back(encoded, kept, &gradient), evaluations)
     };
     let pieces = groups.into_iter().zip(slopes).collect();
-    side_by_side(pieces, work).into_iter().reduce(add).expect("at least one group")
+    let (gradients, evaluations): (Vec<_>, Vec<_>) = side_by_side(pieces, work).into_iter().unzip();
+    (gradients.into_iter().reduce(add).expect("at least one group"), evaluations)
 }
 
 pub(crate) fn add(mut sum: Vec<Vec<f32>>, next: Vec<Vec<f32>>) -> Vec<Vec<f32>> {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::encoding::StateBatch;
 use crate::environment::Environment;
 use crate::math::subtract_softmax_term;
-use crate::policy::{LogProbabilities, Output, TrainablePolicy};
+use crate::policy::{Kept, LogProbabilities, Output, TrainablePolicy};
 use crate::rollout::{Walk, sample_walks};
 use crate::trajectory::{NO_ACTION, TrajectoryBatch};
 
@@ -84,10 +84,11 @@ impl Transitions {
     /// Σ −log p_F (natural log) over the transitions with their weights, divided by `total`, and its gradient, one array
     /// per parameter tensor. With the sum of all weights of a step, the parts of the step add up to a mean.
     pub fn differentiate(&self, policy: &dyn TrainablePolicy, total: f64) -> (f64, Vec<Vec<f32>>) {
-        let (output, kept) = policy.evaluate(&self.encoded);
+        let (mut output, mut kept) = (Output::default(), Kept::default());
+        policy.evaluate(&self.encoded, 0, &mut output, &mut kept);
         let log_p = LogProbabilities::new(&self.encoded, &output);
         let (loss, gradient) = self.loss(&log_p, &output, total);
-        (loss, policy.pull_back(&self.encoded, kept, &gradient))
+        (loss, policy.pull_back(&self.encoded, &kept, &gradient))
     }
 
     fn loss(&self, log_p: &LogProbabilities, output: &Output, total: f64) -> (f64, Output) {

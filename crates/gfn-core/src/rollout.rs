@@ -85,15 +85,6 @@ struct Path<S> {
     backward: Vec<u32>,
 }
 
-/// Walks with what their sampling evaluated, so that nothing is encoded or computed twice.
-pub(crate) struct EvaluatedWalks<E: Environment> {
-    pub batch: TrajectoryBatch<E>,
-    /// The distinct states of the batch.
-    pub encoded: StateBatch,
-    pub output: Output,
-    pub kept: Kept,
-}
-
 /// Draws the walks, in their order; all forward ones advance together, one network call per step.
 pub fn sample_walks<E: Environment>(
     env: &E,
@@ -101,14 +92,15 @@ pub fn sample_walks<E: Environment>(
     walks: Vec<Walk<E::State>>,
     rng: &mut ChaCha8Rng,
 ) -> TrajectoryBatch<E> {
-    let evaluate = |part: &StateBatch| (policy.forward(part), Kept::default());
-    let mut evaluations = Evaluations::new(env, policy.needs(), &evaluate);
-    let mut batch = draw_walks(env, walks, rng, |walks, rng, paths| {
-        let mut going = walks;
-        while !going.is_empty() {
-            going = advance(env, &mut evaluations, going, paths, rng);
-            // Nobody asks for them again: long walks of many actions would fill the memory.
+    // Nobody asks for the states of a step again: long walks of many actions would fill the memory.
+    let mut evaluations = Evaluations::new(env);
+    let evaluate =
+        |encoded: &StateBatch, _: usize, output: &mut Output, _: &mut Kept| *output = policy.forward(encoded);
+    let mut batch = draw_walks(env, walks, rng, |mut walks, rng, paths| {
+        while !walks.is_empty() {
             evaluations.clear();
+            let rows = evaluations.rows(env, policy.needs(), &evaluate, ends(&walks, paths));
+            walks = advance(env, &evaluations, walks, &rows, paths, rng);
         }
     });
     batch.find_distinct();
@@ -125,24 +117,26 @@ pub fn sample_on_policy<E: Environment>(
     sample_walks(env, policy, vec![Walk::Forward { scale: 1.0, epsilon: 0.0, tilt: 0.0 }; n], rng)
 }
 
-/// [`sample_walks`] with the evaluations of all states; `needs` is what has to be in the encoded states.
+/// [`sample_walks`] with the evaluations of all their states, which are the batch's distinct states; `needs` is what has to
+/// be in the encoded states.
 pub(crate) fn sample_evaluated<E: Environment>(
     env: &E,
+    evaluations: &mut Evaluations<E>,
     evaluate: Evaluate,
     needs: Needs,
     walks: Vec<Walk<E::State>>,
     rng: &mut ChaCha8Rng,
-) -> EvaluatedWalks<E> {
-    let mut evaluations = Evaluations::new(env, needs, evaluate);
-    let mut batch = draw_walks(env, walks, rng, |walks, rng, paths| {
-        let mut going = walks;
-        while !going.is_empty() {
-            going = advance(env, &mut evaluations, going, paths, rng);
+) -> TrajectoryBatch<E> {
+    evaluations.clear();
+    let mut batch = draw_walks(env, walks, rng, |mut walks, rng, paths| {
+        while !walks.is_empty() {
+            let rows = evaluations.rows(env, needs, evaluate, ends(&walks, paths));
+            walks = advance(env, evaluations, walks, &rows, paths, rng);
         }
     });
     // The states of backward walks are evaluated here.
-    batch.set_distinct(evaluations.rows(batch.states.iter()));
-    EvaluatedWalks { batch, encoded: evaluations.encoded, output: evaluations.output, kept: evaluations.kept }
+    batch.set_distinct(evaluations.rows(env, needs, evaluate, batch.states.iter()));
+    batch
 }
 
 struct ForwardWalk {
@@ -187,21 +181,25 @@ fn draw_walks<E: Environment>(
     batch
 }
 
-/// One action of each walk; those that have not ended are returned.
+/// Where the walks stand.
+fn ends<'a, S>(walks: &'a [ForwardWalk], paths: &'a [Path<S>]) -> impl Iterator<Item = &'a S> {
+    walks.iter().map(|walk| paths[walk.path].states.last().expect("a walk has a state"))
+}
+
+/// One action of each walk from its evaluated state; those that have not ended are returned.
 fn advance<E: Environment>(
     env: &E,
-    evaluations: &mut Evaluations<E>,
+    evaluations: &Evaluations<E>,
     walks: Vec<ForwardWalk>,
+    rows: &[u32],
     paths: &mut [Path<E::State>],
     rng: &mut ChaCha8Rng,
 ) -> Vec<ForwardWalk> {
     let stop = env.spec().stop_action();
     let mut weights: Vec<f64> = Vec::new();
-    let current = |walk: &ForwardWalk| paths[walk.path].states.last().expect("a walk has a state");
-    let rows = evaluations.rows(walks.iter().map(current));
     let (encoded, output) = (&evaluations.encoded, &evaluations.output);
     let mut still = Vec::with_capacity(walks.len());
-    for (walk, row) in walks.into_iter().zip(rows) {
+    for (walk, &row) in walks.into_iter().zip(rows) {
         let path = &mut paths[walk.path];
         let legal = encoded.forward_of(row as usize);
         if legal.is_empty() {
@@ -292,17 +290,25 @@ mod tests {
             let forward = Walk::Forward { scale: 1.0, epsilon: 0.1, tilt: 0.5 };
             let backward = [[4, 4], [0, 3], [2, 2]].map(|c| Walk::Backward(Cell::new(&c)));
             let walks: Vec<_> = std::iter::repeat_n(forward, 9).chain(backward).collect();
-            let evaluate = |part: &StateBatch| policy.evaluate(part);
+            let evaluate = |encoded: &StateBatch, first: usize, output: &mut Output, kept: &mut Kept| {
+                policy.evaluate(encoded, first, output, kept);
+            };
             let draw = || stream(5, "walks", 0);
-            let found = sample_evaluated(&env, &evaluate, policy.needs(), walks.clone(), &mut draw());
+            let mut found = Evaluations::new(&env);
+            let needs = policy.needs();
+            // Twice, since training goes on with what another step has left.
+            sample_evaluated(&env, &mut found, &evaluate, needs, walks[..5].to_vec(), &mut draw());
+            let batch = sample_evaluated(&env, &mut found, &evaluate, needs, walks.clone(), &mut draw());
             let plain = sample_walks(&env, policy.as_policy(), walks, &mut draw());
-            assert_eq!((&found.batch.states, &found.batch.forward), (&plain.states, &plain.forward));
-            let encoded = StateBatch::new(&env, found.batch.distinct_states(), policy.needs());
+            assert_eq!((&batch.states, &batch.forward), (&plain.states, &plain.forward));
+            let encoded = StateBatch::new(&env, batch.distinct_states(), needs);
             assert_eq!(found.encoded, encoded);
-            assert_eq!((found.output, found.kept), policy.evaluate(&encoded));
-            for (slot, &row) in found.batch.distinct_of.iter().enumerate() {
-                let distinct = found.batch.distinct[row as usize] as usize;
-                assert_eq!(found.batch.states[slot], found.batch.states[distinct]);
+            let (mut output, mut kept) = (Output::default(), Kept::default());
+            policy.evaluate(&encoded, 0, &mut output, &mut kept);
+            assert_eq!((&found.output, &found.kept), (&output, &kept));
+            for (slot, &row) in batch.distinct_of.iter().enumerate() {
+                let distinct = batch.distinct[row as usize] as usize;
+                assert_eq!(batch.states[slot], batch.states[distinct]);
             }
             assert_eq!(found.encoded.rows, plain.distinct.len());
         }

@@ -6,7 +6,9 @@ use gfn_core::encoding::StateBatch;
 use gfn_core::environment::Environment;
 use gfn_core::exact::StateGraph;
 use gfn_core::grid::Grid;
-use gfn_core::policy::{Activation, MlpSettings, PolicyKind, SetEncoderSettings, TrainablePolicy};
+use gfn_core::policy::{
+    Activation, Kept, MlpSettings, Output, PolicyKind, SetEncoderSettings, TrainablePolicy,
+};
 use gfn_core::random::stream;
 use rand::Rng;
 use shared::{Arrows, policy_spec};
@@ -42,7 +44,9 @@ fn check<E: Environment>(env: &E, kind: PolicyKind) {
         for (chunk, expected) in states.chunks(size).zip(alone.chunks(size)).take(3) {
             let batch = StateBatch::new(env, chunk.iter().copied(), policy.needs());
             let output = policy.forward(&batch);
-            assert_eq!(output, policy.evaluate(&batch).0, "with and without what is kept");
+            let mut kept = (Output::default(), Kept::default());
+            policy.evaluate(&batch, 0, &mut kept.0, &mut kept.1);
+            assert_eq!(output, kept.0, "with and without what is kept");
             for (row, expected) in expected.iter().enumerate() {
                 let forward = &output.forward[batch.forward_offsets[row]..batch.forward_offsets[row + 1]];
                 let backward = &output.backward[batch.backward_offsets[row]..batch.backward_offsets[row + 1]];

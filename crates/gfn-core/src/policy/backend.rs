@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use dfdx::prelude::{
-    Backward, Cpu, Gradients, HasShape, NoneTape, OwnedTape, PutTape, SplitTape, Tape, Tensor, Trace,
+    Backward, Cpu, CpuError, Gradients, NoneTape, OwnedTape, PutTape, SplitTape, Tape, Tensor, Trace,
     ZerosTensor,
 };
 use rand::rngs::ChaCha8Rng;
@@ -68,30 +68,32 @@ impl Network {
         Network { layers, activation }
     }
 
-    /// Outputs for `rows` inputs, without a tape.
+    /// Outputs for `rows` inputs.
     pub fn forward(&self, mut values: Vec<f32>, rows: usize) -> Vec<f32> {
-        apply_activation(&mut values, self.activation, None);
-        for (l, layer) in self.layers.iter().enumerate() {
-            values = layer.apply(&values, rows);
-            if l + 1 < self.layers.len() {
-                apply_activation(&mut values, self.activation, None);
-            }
+        for layer in &self.layers {
+            apply_activation(&mut values, self.activation, None);
+            let mut next = Vec::new();
+            layer.append(&values, rows, &mut next);
+            values = next;
         }
         values
     }
 
-    /// Outputs for `rows` inputs, and what the way back needs: for the input and for each layer but the last, the values
-    /// behind the activation and the activation's slopes.
-    pub fn evaluate(&self, mut values: Vec<f32>, rows: usize) -> (Vec<f32>, Vec<Vec<f32>>) {
-        let mut kept = Vec::with_capacity(2 * self.layers.len());
-        for layer in &self.layers {
-            let mut slopes = vec![0.0; values.len()];
-            apply_activation(&mut values, self.activation, Some(&mut slopes));
-            let next = layer.apply(&values, rows);
-            kept.extend([values, slopes]);
-            values = next;
+    /// Outputs for `rows` inputs, which are the last ones of the first kept array, not yet activated. Kept arrays: for the
+    /// input and for each layer but the last, the values behind the activation and the activation's slopes.
+    pub fn evaluate(&self, kept: &mut [Arc<Vec<f32>>], rows: usize) -> Vec<f32> {
+        let mut outputs = Vec::new();
+        for (l, layer) in self.layers.iter().enumerate() {
+            let (own, above) = kept[2 * l..].split_at_mut(2);
+            let [values, slopes] = own else { unreachable!("split at two") };
+            let (values, slopes) = (Arc::make_mut(values), Arc::make_mut(slopes));
+            slopes.resize(values.len(), 0.0);
+            let start = values.len() - rows * layer.inputs;
+            apply_activation(&mut values[start..], self.activation, Some(&mut slopes[start..]));
+            let next = above.first_mut().map_or(&mut outputs, Arc::make_mut);
+            layer.append(&values[start..], rows, next);
         }
-        (values, kept)
+        outputs
     }
 
     /// Arrays that [`Network::evaluate`] keeps.
@@ -99,22 +101,22 @@ impl Network {
         2 * self.layers.len()
     }
 
-    /// The way back from the gradient of the outputs, through what was kept.
-    pub fn pull_back(&self, kept: Vec<Vec<f32>>, gradient: Vec<f32>) -> NetworkGradient {
+    /// The way back from the gradient of the outputs of all rows, through what was kept.
+    pub fn pull_back(&self, kept: &[Arc<Vec<f32>>], gradient: Vec<f32>) -> NetworkGradient {
         let device = Cpu::default();
-        let rows = kept[0].len() / self.layers[0].inputs;
-        let input: Matrix<NoneTape> = device.zeros_like(&(rows, self.layers[0].inputs));
+        let place = || device.zeros_like(&NO_NUMBERS);
+        let input: Matrix<NoneTape> = place();
         let mut output = input.leaky_trace();
         let mut tensors = Vec::new();
-        let mut kept = kept.into_iter();
-        for layer in &self.layers {
-            let (values, slopes) = kept.next().zip(kept.next()).expect("two arrays per layer");
-            output = activate(&device, output, slopes);
-            output = linear(&device, output, values, layer, &mut tensors);
+        for (layer, kept) in self.layers.iter().zip(kept.chunks_exact(2)) {
+            let (weights, bias): (Matrix<NoneTape>, Matrix<NoneTape>) = (place(), place());
+            output = activate(output, place(), Arc::clone(&kept[1]));
+            output = linear(output, place(), Arc::clone(&kept[0]), layer, [weights.clone(), bias.clone()]);
+            tensors.extend([weights, bias]);
         }
         let mut gradients: Gradients<f32, Cpu> = seeded(&device, output, gradient).backward();
         let mut take = |tensor: &Matrix<NoneTape>| {
-            std::mem::take(&mut **gradients.get_or_alloc_mut(tensor).expect("memory for a gradient"))
+            take_gradient(&mut gradients, tensor).expect("no memory is asked for")
         };
         NetworkGradient { input: take(&input), parameters: tensors.iter().map(take).collect() }
     }
@@ -144,16 +146,16 @@ impl Network {
 }
 
 impl Layer {
-    /// `x W + b`, row by row.
-    fn apply(&self, x: &[f32], rows: usize) -> Vec<f32> {
-        let mut values = Vec::with_capacity(rows * self.outputs);
+    /// Appends `x W + b`, row by row.
+    fn append(&self, x: &[f32], rows: usize, target: &mut Vec<f32>) {
+        let start = target.len();
+        target.reserve(rows * self.outputs);
         for _ in 0..rows {
-            values.extend_from_slice(&self.bias);
+            target.extend_from_slice(&self.bias);
         }
         let x = View { values: x, rows, columns: self.inputs, transposed: false };
         let w = View { values: &self.weights, rows: self.inputs, columns: self.outputs, transposed: false };
-        add_product(&mut values, x, w);
-        values
+        add_product(&mut target[start..], x, w);
     }
 }
 
@@ -185,19 +187,27 @@ fn apply_activation(values: &mut [f32], activation: Activation, slopes: Option<&
     }
 }
 
-/// Tensors on the tape are places for gradients: their values are never read, what was kept holds those.
-fn activate(
-    device: &Cpu,
-    input: Matrix<OwnedTape<f32, Cpu>>,
-    slopes: Vec<f32>,
-) -> Matrix<OwnedTape<f32, Cpu>> {
-    let shape = *input.shape();
+/// Tensors on the tape are places for gradients: their values are never read, and they have none. What was kept holds
+/// values, and an operation puts a gradient of the right length into its place.
+const NO_NUMBERS: (usize, usize) = (0, 0);
+
+type Taped = Matrix<OwnedTape<f32, Cpu>>;
+
+/// The gradient that operations above have put into a tensor's place.
+fn take_gradient(
+    gradients: &mut Gradients<f32, Cpu>,
+    tensor: &Matrix<NoneTape>,
+) -> Result<Vec<f32>, CpuError> {
+    Ok(std::mem::take(&mut **gradients.get_or_alloc_mut(tensor)?))
+}
+
+/// The activation's way back, to a fresh place `y`.
+fn activate(input: Taped, y: Matrix<NoneTape>, slopes: Arc<Vec<f32>>) -> Taped {
     let (x, mut tape) = input.split_tape();
-    let y: Matrix<NoneTape> = device.zeros_like(&shape);
     let out = y.clone();
     tape.add_backward_op(move |gradients: &mut Gradients<f32, Cpu>| {
-        let mut gradient = std::mem::take(&mut **gradients.get_or_alloc_mut(&out)?);
-        multiply_in_place(&mut gradient, &slopes);
+        let mut gradient = take_gradient(gradients, &out)?;
+        gradient.iter_mut().zip(slopes.iter()).for_each(|(g, slope)| *g *= slope);
         **gradients.get_or_alloc_mut(&x)? = gradient;
         Ok(())
     });
@@ -206,13 +216,8 @@ fn activate(
 
 /// A scalar whose derivative with respect to `output` is `gradient`: where a tape is told what comes from above. Its
 /// value is never read.
-fn seeded(
-    device: &Cpu,
-    output: Matrix<OwnedTape<f32, Cpu>>,
-    gradient: Vec<f32>,
-) -> Tensor<(), f32, Cpu, OwnedTape<f32, Cpu>> {
+fn seeded(device: &Cpu, output: Taped, gradient: Vec<f32>) -> Tensor<(), f32, Cpu, OwnedTape<f32, Cpu>> {
     let (output, mut tape) = output.split_tape();
-    assert_eq!(gradient.len(), output.shape().0 * output.shape().1);
     tape.add_backward_op(move |gradients: &mut Gradients<f32, Cpu>| {
         **gradients.get_or_alloc_mut(&output)? = gradient;
         Ok(())
@@ -221,38 +226,34 @@ fn seeded(
     scalar.put_tape(tape)
 }
 
-/// The fused operation's way back; its weights and bias are appended to `tensors`, by which their gradients are known.
+/// The linear layer's way back, to a fresh place `y`; `parameters` are the places of weights and bias.
 fn linear(
-    device: &Cpu,
-    input: Matrix<OwnedTape<f32, Cpu>>,
-    input_values: Vec<f32>,
+    input: Taped,
+    y: Matrix<NoneTape>,
+    input_values: Arc<Vec<f32>>,
     layer: &Layer,
-    tensors: &mut Vec<Matrix<NoneTape>>,
-) -> Matrix<OwnedTape<f32, Cpu>> {
-    let (rows, inputs) = *input.shape();
-    let outputs = layer.outputs;
+    parameters: [Matrix<NoneTape>; 2],
+) -> Taped {
+    let (inputs, outputs) = (layer.inputs, layer.outputs);
     let (x_tensor, mut tape) = input.split_tape();
-    let y: Matrix<NoneTape> = device.zeros_like(&(rows, outputs));
-    let w_tensor: Matrix<NoneTape> = device.zeros_like(&(inputs, outputs));
-    let b_tensor: Matrix<NoneTape> = device.zeros_like(&(1, outputs));
-    tensors.push(w_tensor.clone());
-    tensors.push(b_tensor.clone());
     let (weights, out) = (Arc::clone(&layer.weights), y.clone());
     tape.add_backward_op(move |gradients: &mut Gradients<f32, Cpu>| {
-        let gradient = std::mem::take(&mut **gradients.get_or_alloc_mut(&out)?);
+        let gradient = take_gradient(gradients, &out)?;
+        let rows = input_values.len() / inputs;
         let g = View { values: &gradient, rows, columns: outputs, transposed: false };
         let x = View { values: &input_values, rows, columns: inputs, transposed: false };
         let w = View { values: &weights, rows: inputs, columns: outputs, transposed: false };
-        add_product(gradients.get_or_alloc_mut(&w_tensor)?, x.transpose(), g);
-        add_rows(gradients.get_or_alloc_mut(&b_tensor)?, &gradient);
-        add_product(gradients.get_or_alloc_mut(&x_tensor)?, g, w.transpose());
+        let (mut weight_gradient, mut bias_gradient) = (vec![0.0; inputs * outputs], vec![0.0; outputs]);
+        let mut below = vec![0.0; rows * inputs];
+        add_product(&mut weight_gradient, x.transpose(), g);
+        add_rows(&mut bias_gradient, &gradient);
+        add_product(&mut below, g, w.transpose());
+        **gradients.get_or_alloc_mut(&parameters[0])? = weight_gradient;
+        **gradients.get_or_alloc_mut(&parameters[1])? = bias_gradient;
+        **gradients.get_or_alloc_mut(&x_tensor)? = below;
         Ok(())
     });
     y.put_tape(tape)
-}
-
-fn multiply_in_place(values: &mut [f32], factors: &[f32]) {
-    values.iter_mut().zip(factors).for_each(|(v, f)| *v *= f);
 }
 
 /// A row-major matrix, or its transpose.
@@ -424,9 +425,15 @@ mod tests {
                 let input = random_weights(1, rows * widths[0], 1.0, &mut rng);
                 let weights = random_weights(1, rows * widths[widths.len() - 1], 1.0, &mut rng);
                 let (expected, expected_gradients) = reference(&net, &input, rows, &weights);
-                let (output, kept) = net.evaluate(input.clone(), rows);
+                // In two parts, as sampling evaluates.
+                let mut kept = vec![Arc::new(Vec::new()); net.n_kept()];
+                let mut output = Vec::new();
+                for (part, rows) in [(&input[..4 * widths[0]], 4), (&input[4 * widths[0]..], 7)] {
+                    Arc::make_mut(&mut kept[0]).extend_from_slice(part);
+                    output.extend(net.evaluate(&mut kept, rows));
+                }
                 assert_eq!(output, net.forward(input, rows));
-                let gradient = net.pull_back(kept, weights);
+                let gradient = net.pull_back(&kept, weights);
                 let close = |a: &[f32], b: &[f64]| {
                     assert_eq!(a.len(), b.len());
                     for (a, b) in a.iter().zip(b) {

@@ -1,5 +1,7 @@
 //! A multilayer perceptron on the active features of a state, with optional linear path, pooled outputs and table.
 
+use std::sync::Arc;
+
 use super::backend::{Network, random_weights};
 use super::{Kept, MlpSettings, NamedTensor, Output, Policy, PolicySpec, TrainablePolicy};
 use crate::encoding::{Needs, StateBatch};
@@ -73,38 +75,40 @@ impl Mlp {
         })
     }
 
-    fn hidden_input(&self, batch: &StateBatch) -> Vec<f32> {
+    /// Appends the first layer's sums for the states from `first` on.
+    fn append_hidden(&self, batch: &StateBatch, first: usize, input: &mut Vec<f32>) {
         let width = self.first_bias.len();
-        let mut input = vec![0.0; batch.rows * width];
-        for (row, target) in input.chunks_exact_mut(width).enumerate() {
-            target.copy_from_slice(&self.first_bias);
-            sum_rows(target, &self.first_weights, batch.features_of(row));
+        for row in first..batch.rows {
+            let start = input.len();
+            input.extend_from_slice(&self.first_bias);
+            sum_rows(&mut input[start..start + width], &self.first_weights, batch.features_of(row));
         }
-        input
     }
 
-    fn output(&self, batch: &StateBatch, mut raw: Vec<f32>) -> Output {
+    /// Appends the outputs for the states from `first` on, whose raw outputs are given.
+    fn append_output(&self, batch: &StateBatch, first: usize, mut raw: Vec<f32>, output: &mut Output) {
         let n_outputs = self.spec.n_outputs();
         let n_forward = self.spec.env.n_forward_outputs();
         if !self.linear_path.is_empty() {
-            for (row, target) in raw.chunks_exact_mut(n_outputs).enumerate() {
+            for (row, target) in (first..).zip(raw.chunks_exact_mut(n_outputs)) {
                 sum_rows(target, &self.linear_path, batch.features_of(row));
             }
         }
-        let mut output = Output::default();
-        output.forward.reserve(batch.forward.len());
-        for (row, raw) in raw.chunks_exact(n_outputs).enumerate() {
-            for position in batch.forward_offsets[row]..batch.forward_offsets[row + 1] {
-                let mut logit = if self.settings.pooled {
+        output.forward.reserve(batch.forward.len() - output.forward.len());
+        for (row, raw) in (first..).zip(raw.chunks_exact(n_outputs)) {
+            let positions = batch.forward_offsets[row]..batch.forward_offsets[row + 1];
+            if self.settings.pooled {
+                output.forward.extend(positions.clone().map(|position| {
                     let outputs = pooled_outputs(batch, position);
                     outputs.iter().map(|&o| f64::from(raw[o as usize])).sum::<f64>() / outputs.len() as f64
-                } else {
-                    f64::from(raw[batch.forward[position] as usize])
-                };
-                if self.settings.backward_start {
-                    logit += batch.log_backward_after[position];
-                }
-                output.forward.push(logit);
+                }));
+            } else {
+                let actions = batch.forward[positions.clone()].iter();
+                output.forward.extend(actions.map(|&action| f64::from(raw[action as usize])));
+            }
+            if self.settings.backward_start {
+                let own = output.forward[positions.clone()].iter_mut();
+                own.zip(&batch.log_backward_after[positions]).for_each(|(logit, log_p)| *logit += log_p);
             }
             self.add_table(batch, row, &mut output.forward);
             if self.spec.learned_backward {
@@ -115,7 +119,6 @@ impl Mlp {
                 output.log_flow.push(f64::from(raw[n_outputs - 1]));
             }
         }
-        output
     }
 
     /// The keys of the legal actions of state `row`, but for the stop action, which has none; empty without a table.
@@ -190,7 +193,11 @@ impl Policy for Mlp {
     }
 
     fn forward(&self, batch: &StateBatch) -> Output {
-        self.output(batch, self.network.forward(self.hidden_input(batch), batch.rows))
+        let (mut input, mut output) =
+            (Vec::with_capacity(batch.rows * self.first_bias.len()), Output::default());
+        self.append_hidden(batch, 0, &mut input);
+        self.append_output(batch, 0, self.network.forward(input, batch.rows), &mut output);
+        output
     }
 
     fn tensors(&self) -> Vec<NamedTensor> {
@@ -216,12 +223,14 @@ impl Policy for Mlp {
 }
 
 impl TrainablePolicy for Mlp {
-    fn evaluate(&self, batch: &StateBatch) -> (Output, Kept) {
-        let (raw, arrays) = self.network.evaluate(self.hidden_input(batch), batch.rows);
-        (self.output(batch, raw), Kept { arrays })
+    fn evaluate(&self, batch: &StateBatch, first: usize, output: &mut Output, kept: &mut Kept) {
+        let arrays = kept.part(0, self.network.n_kept());
+        self.append_hidden(batch, first, Arc::make_mut(&mut arrays[0]));
+        let raw = self.network.evaluate(arrays, batch.rows - first);
+        self.append_output(batch, first, raw, output);
     }
 
-    fn pull_back(&self, batch: &StateBatch, kept: Kept, gradient: &Output) -> Vec<Vec<f32>> {
+    fn pull_back(&self, batch: &StateBatch, kept: &Kept, gradient: &Output) -> Vec<Vec<f32>> {
         let (raw, table) = self.raw_gradient(batch, gradient);
         let mut linear_path = vec![0.0f32; self.linear_path.len()];
         if !linear_path.is_empty() {
@@ -229,7 +238,7 @@ impl TrainablePolicy for Mlp {
                 add_to_rows(&mut linear_path, raw, batch.features_of(row));
             }
         }
-        let below = self.network.pull_back(kept.arrays, raw);
+        let below = self.network.pull_back(&kept.arrays, raw);
         let width = self.first_bias.len();
         let mut first_weights = vec![0.0f32; self.first_weights.len()];
         let mut first_bias = vec![0.0f32; width];

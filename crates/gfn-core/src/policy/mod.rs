@@ -16,6 +16,8 @@ pub use spec::{Activation, MlpSettings, PolicyKind, PolicySpec, SetEncoderSettin
 pub use tabular::Tabular;
 pub use uniform::Uniform;
 
+use std::sync::Arc;
+
 use rustc_hash::FxHashMap;
 
 use crate::encoding::{Needs, StateBatch};
@@ -34,11 +36,11 @@ pub struct Output {
 }
 
 impl Output {
-    /// Appends the output for further states.
-    pub fn append(&mut self, other: Output) {
-        self.forward.extend_from_slice(&other.forward);
-        self.backward.extend_from_slice(&other.backward);
-        self.log_flow.extend_from_slice(&other.log_flow);
+    /// Forgets all states; memory stays for the next ones.
+    pub fn clear(&mut self) {
+        self.forward.clear();
+        self.backward.clear();
+        self.log_flow.clear();
     }
 
     /// Zeros of the same shape.
@@ -108,24 +110,26 @@ pub trait Policy: Send + Sync {
     fn tensors(&self) -> Vec<NamedTensor>;
 }
 
-/// What a policy keeps of an evaluation for the way back, so that nothing is computed twice: arrays that hold equally many
+/// What a policy keeps of evaluations for the way back, so that nothing is computed twice: arrays that hold equally many
 /// numbers for every state, state after state.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Kept {
-    /// The arrays, in an order that the policy knows.
-    pub arrays: Vec<Vec<f32>>,
+    /// The arrays, in an order that the policy knows. Shared, since a tape owns what it reads.
+    pub arrays: Vec<Arc<Vec<f32>>>,
 }
 
 impl Kept {
-    /// Appends what was kept of further states by the same policy.
-    pub fn append(&mut self, other: Kept) {
-        if self.arrays.is_empty() {
-            self.arrays = other.arrays;
-            return;
+    /// Forgets all states; memory stays for the next ones.
+    pub fn clear(&mut self) {
+        self.arrays.iter_mut().for_each(|array| Arc::make_mut(array).clear());
+    }
+
+    /// The first `n` arrays from number `start` on, made where they are not there yet.
+    pub(crate) fn part(&mut self, start: usize, n: usize) -> &mut [Arc<Vec<f32>>] {
+        if self.arrays.len() < start + n {
+            self.arrays.resize_with(start + n, Arc::default);
         }
-        for (array, more) in self.arrays.iter_mut().zip(other.arrays) {
-            array.extend_from_slice(&more);
-        }
+        &mut self.arrays[start..start + n]
     }
 }
 
@@ -133,12 +137,13 @@ impl Kept {
 pub trait TrainablePolicy: Policy {
     /// Makes room for states never seen before (tables only).
     fn prepare(&mut self, _batch: &StateBatch) {}
-    /// [`Policy::forward`], to the last bit, and what [`TrainablePolicy::pull_back`] needs of it. A state's numbers do not
-    /// depend on the other states of the batch.
-    fn evaluate(&self, batch: &StateBatch) -> (Output, Kept);
-    /// Turns the gradient with respect to the [`Output`] into one gradient per parameter tensor. `kept` is that of the
-    /// states of `batch`, evaluated together or in parts, with the present parameters.
-    fn pull_back(&self, batch: &StateBatch, kept: Kept, gradient: &Output) -> Vec<Vec<f32>>;
+    /// Evaluates the states of `batch` from number `first` on and appends to `output`, which has those before: the same
+    /// as [`Policy::forward`], to the last bit, since a state's numbers do not depend on other states. To `kept` goes
+    /// what [`TrainablePolicy::pull_back`] needs.
+    fn evaluate(&self, batch: &StateBatch, first: usize, output: &mut Output, kept: &mut Kept);
+    /// Turns the gradient with respect to the [`Output`] into one gradient per parameter tensor. `kept` is that of all
+    /// states of `batch`, with the present parameters.
+    fn pull_back(&self, batch: &StateBatch, kept: &Kept, gradient: &Output) -> Vec<Vec<f32>>;
     /// The parameters, in the order of [`Policy::tensors`]; [`TrainablePolicy::parameters_changed`] follows a write.
     fn parameters_mut(&mut self) -> Vec<&mut Vec<f32>>;
     /// Tells the policy that its parameters were written to.

@@ -10,8 +10,9 @@ use crate::error::Result;
 pub trait BaseLogits: Send + Sync {
     /// What has to be in the batch.
     fn needs(&self) -> Needs;
-    /// A logit for each legal forward action, aligned with [`StateBatch::forward`].
-    fn logits(&self, batch: &StateBatch) -> Vec<f64>;
+    /// A logit for each legal forward action of the states from `first` on, aligned with the end of
+    /// [`StateBatch::forward`].
+    fn logits(&self, batch: &StateBatch, first: usize) -> Vec<f64>;
 }
 
 /// Base logits plus a trained residual (docs/mathematics.md, "the server's starting point").
@@ -26,8 +27,10 @@ impl Residual {
         Residual { inner, base }
     }
 
-    fn add_base(&self, batch: &StateBatch, output: &mut Output) {
-        for (logit, base) in output.forward.iter_mut().zip(self.base.logits(batch)) {
+    /// To the logits of the states from `first` on.
+    fn add_base(&self, batch: &StateBatch, first: usize, output: &mut Output) {
+        let own = &mut output.forward[batch.forward_offsets[first]..];
+        for (logit, base) in own.iter_mut().zip(self.base.logits(batch, first)) {
             *logit += base;
         }
     }
@@ -44,7 +47,7 @@ impl Policy for Residual {
 
     fn forward(&self, batch: &StateBatch) -> Output {
         let mut output = self.inner.forward(batch);
-        self.add_base(batch, &mut output);
+        self.add_base(batch, 0, &mut output);
         output
     }
 
@@ -58,13 +61,12 @@ impl TrainablePolicy for Residual {
         self.inner.prepare(batch);
     }
 
-    fn evaluate(&self, batch: &StateBatch) -> (Output, Kept) {
-        let (mut output, kept) = self.inner.evaluate(batch);
-        self.add_base(batch, &mut output);
-        (output, kept)
+    fn evaluate(&self, batch: &StateBatch, first: usize, output: &mut Output, kept: &mut Kept) {
+        self.inner.evaluate(batch, first, output, kept);
+        self.add_base(batch, first, output);
     }
 
-    fn pull_back(&self, batch: &StateBatch, kept: Kept, gradient: &Output) -> Vec<Vec<f32>> {
+    fn pull_back(&self, batch: &StateBatch, kept: &Kept, gradient: &Output) -> Vec<Vec<f32>> {
         self.inner.pull_back(batch, kept, gradient)
     }
 

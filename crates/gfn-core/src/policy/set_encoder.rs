@@ -1,5 +1,7 @@
 //! A network that shares its weights over the rows of a state (Deep Sets), with a head per action or per pair of rows.
 
+use std::sync::Arc;
+
 use super::backend::{Network, random_weights};
 use super::{Kept, NamedTensor, Output, Policy, PolicySpec, SetEncoderSettings, TrainablePolicy};
 use crate::encoding::{Needs, StateBatch};
@@ -67,19 +69,19 @@ impl SetEncoder {
         spec.n_outputs() - if spec.env.heads == Heads::Pairs { spec.env.n_forward } else { 0 }
     }
 
-    fn embed(&self, batch: &StateBatch) -> Vec<f32> {
+    /// Appends Σ_f E_f + b for every row of the states from `first` on.
+    fn append_embedded(&self, batch: &StateBatch, first: usize, embedded: &mut Vec<f32>) {
         let (rows, width, hidden) = (self.spec.env.rows, self.spec.env.width as u32, self.settings.hidden);
-        let mut embedded = vec![0.0; batch.rows * rows * hidden];
-        for target in embedded.chunks_exact_mut(hidden) {
-            target.copy_from_slice(&self.embedding_bias);
-        }
-        for state in 0..batch.rows {
+        for state in first..batch.rows {
+            let start = embedded.len();
+            for _ in 0..rows {
+                embedded.extend_from_slice(&self.embedding_bias);
+            }
             for &feature in batch.features_of(state) {
-                let row = state * rows + (feature / width) as usize;
-                sum_rows(&mut embedded[row * hidden..][..hidden], &self.embedding, &[feature % width]);
+                let row = start + (feature / width) as usize * hidden;
+                sum_rows(&mut embedded[row..row + hidden], &self.embedding, &[feature % width]);
             }
         }
-        embedded
     }
 
     /// Σ over the rows of each state.
@@ -105,13 +107,20 @@ impl SetEncoder {
         out
     }
 
-    fn output(&self, batch: &StateBatch, context: &[f32], pairs: &[f32]) -> Output {
-        let mut output = Output::default();
+    /// Appends the outputs for the states from `first` on, whose context and pair outputs are given.
+    fn append_output(
+        &self,
+        batch: &StateBatch,
+        first: usize,
+        context: &[f32],
+        pairs: &[f32],
+        output: &mut Output,
+    ) {
         let width = Self::n_context_outputs(&self.spec).max(1);
-        for state in 0..batch.rows {
-            let context = &context[state * width..][..width];
+        for state in first..batch.rows {
+            let context = &context[(state - first) * width..][..width];
             for &action in batch.forward_of(state) {
-                output.forward.push(match self.place(state, action) {
+                output.forward.push(match self.place(state - first, action) {
                     Place::Context(index) => f64::from(context[index]),
                     Place::Pair(left, right) => {
                         let w = self.settings.pair_width;
@@ -131,7 +140,6 @@ impl SetEncoder {
                 output.log_flow.push(f64::from(context[width - 1]));
             }
         }
-        output
     }
 
     /// The gradient with respect to the context outputs and the pair outputs.
@@ -201,7 +209,9 @@ impl Policy for SetEncoder {
     }
 
     fn forward(&self, batch: &StateBatch) -> Output {
-        self.evaluate(batch).0
+        let mut output = Output::default();
+        self.evaluate(batch, 0, &mut output, &mut Kept::default());
+        output
     }
 
     fn tensors(&self) -> Vec<NamedTensor> {
@@ -228,30 +238,35 @@ impl Policy for SetEncoder {
 }
 
 impl TrainablePolicy for SetEncoder {
-    fn evaluate(&self, batch: &StateBatch) -> (Output, Kept) {
-        let n_rows = batch.rows * self.spec.env.rows;
-        let (values, mut arrays) = self.rows_network.evaluate(self.embed(batch), n_rows);
-        let pooled = self.pool(&values, batch.rows);
-        let (context, context_kept) = self.context_network.evaluate(pooled.clone(), batch.rows);
-        arrays.extend(context_kept);
+    fn evaluate(&self, batch: &StateBatch, first: usize, output: &mut Output, kept: &mut Kept) {
+        let states = batch.rows - first;
+        let n_rows = states * self.spec.env.rows;
+        let (n_first, n_context) = (self.rows_network.n_kept(), self.context_network.n_kept());
+        let rows_kept = kept.part(0, n_first);
+        self.append_embedded(batch, first, Arc::make_mut(&mut rows_kept[0]));
+        let values = self.rows_network.evaluate(rows_kept, n_rows);
+        let pooled = self.pool(&values, states);
+        let context_kept = kept.part(n_first, n_context);
+        Arc::make_mut(&mut context_kept[0]).extend_from_slice(&pooled);
+        let context = self.context_network.evaluate(context_kept, states);
         let mut pairs = Vec::new();
         if let Some(network) = &self.pair_network {
-            let pair_kept;
-            (pairs, pair_kept) = network.evaluate(self.with_context(&values, &pooled), n_rows);
-            arrays.extend(pair_kept);
+            let pair_kept = kept.part(n_first + n_context, network.n_kept() + 1);
+            let (outputs, pair_kept) = pair_kept.split_last_mut().expect("one more than the network's");
+            Arc::make_mut(&mut pair_kept[0]).extend(self.with_context(&values, &pooled));
+            pairs = network.evaluate(pair_kept, n_rows);
+            Arc::make_mut(outputs).extend_from_slice(&pairs);
         }
-        let output = self.output(batch, &context, &pairs);
-        arrays.push(pairs);
-        (output, Kept { arrays })
+        self.append_output(batch, first, &context, &pairs, output);
     }
 
-    fn pull_back(&self, batch: &StateBatch, mut kept: Kept, gradient: &Output) -> Vec<Vec<f32>> {
+    fn pull_back(&self, batch: &StateBatch, kept: &Kept, gradient: &Output) -> Vec<Vec<f32>> {
         let hidden = self.settings.hidden;
         let n_rows = batch.rows * self.spec.env.rows;
-        let pairs = kept.arrays.pop().expect("the pair outputs");
-        let pair_kept = kept.arrays.split_off(self.rows_network.n_kept() + self.context_network.n_kept());
-        let context_kept = kept.arrays.split_off(self.rows_network.n_kept());
-        let (context_gradient, pair_gradient) = self.raw_gradient(batch, &pairs, gradient);
+        let (rows_kept, kept) = kept.arrays.split_at(self.rows_network.n_kept());
+        let (context_kept, pair_kept) = kept.split_at(self.context_network.n_kept());
+        let pairs = pair_kept.last().map_or(&[][..], |outputs| outputs);
+        let (context_gradient, pair_gradient) = self.raw_gradient(batch, pairs, gradient);
         let context_below = self.context_network.pull_back(context_kept, context_gradient);
         let mut pooled_gradient = context_below.input;
         let pair_below =
@@ -263,7 +278,7 @@ impl TrainablePolicy for SetEncoder {
             pooled_gradient.iter_mut().zip(through_context).for_each(|(p, g)| *p += g);
         }
         row_gradient = self.with_context(&row_gradient, &pooled_gradient);
-        let rows_below = self.rows_network.pull_back(kept.arrays, row_gradient);
+        let rows_below = self.rows_network.pull_back(rows_kept, row_gradient);
         let mut embedding = vec![0.0f32; self.embedding.len()];
         let mut bias = vec![0.0f32; hidden];
         add_rows(&mut bias, &rows_below.input);

@@ -22,11 +22,11 @@ impl Tabular {
         Tabular { spec, row_of: FxHashMap::default(), fingerprints: Vec::new(), values: Vec::new() }
     }
 
-    fn output(&self, batch: &StateBatch) -> Output {
+    /// Appends the output for the states from `first` on.
+    fn append_output(&self, batch: &StateBatch, first: usize, output: &mut Output) {
         let n_forward = self.spec.env.n_forward_outputs();
         let width = self.spec.n_outputs();
-        let mut output = Output::default();
-        for row in 0..batch.rows {
+        for row in first..batch.rows {
             let values = self
                 .row_of
                 .get(&batch.fingerprints[row])
@@ -40,7 +40,6 @@ impl Tabular {
                 output.log_flow.push(read(width - 1));
             }
         }
-        output
     }
 }
 
@@ -54,7 +53,9 @@ impl Policy for Tabular {
     }
 
     fn forward(&self, batch: &StateBatch) -> Output {
-        self.output(batch)
+        let mut output = Output::default();
+        self.append_output(batch, 0, &mut output);
+        output
     }
 
     fn tensors(&self) -> Vec<NamedTensor> {
@@ -87,11 +88,11 @@ impl TrainablePolicy for Tabular {
         self.values.resize(self.fingerprints.len() * self.spec.n_outputs(), 0.0);
     }
 
-    fn evaluate(&self, batch: &StateBatch) -> (Output, Kept) {
-        (self.output(batch), Kept::default())
+    fn evaluate(&self, batch: &StateBatch, first: usize, output: &mut Output, _kept: &mut Kept) {
+        self.append_output(batch, first, output);
     }
 
-    fn pull_back(&self, batch: &StateBatch, _kept: Kept, gradient: &Output) -> Vec<Vec<f32>> {
+    fn pull_back(&self, batch: &StateBatch, _kept: &Kept, gradient: &Output) -> Vec<Vec<f32>> {
         let n_forward = self.spec.env.n_forward_outputs();
         let width = self.spec.n_outputs();
         let mut values = vec![0.0f32; self.values.len()];

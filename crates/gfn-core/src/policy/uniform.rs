@@ -43,11 +43,11 @@ impl Policy for Uniform {
 }
 
 impl TrainablePolicy for Uniform {
-    fn evaluate(&self, batch: &StateBatch) -> (Output, Kept) {
-        (self.forward(batch), Kept::default())
+    fn evaluate(&self, batch: &StateBatch, _first: usize, output: &mut Output, _kept: &mut Kept) {
+        output.forward.resize(batch.forward.len(), 0.0);
     }
 
-    fn pull_back(&self, _batch: &StateBatch, _kept: Kept, _gradient: &Output) -> Vec<Vec<f32>> {
+    fn pull_back(&self, _batch: &StateBatch, _kept: &Kept, _gradient: &Output) -> Vec<Vec<f32>> {
         Vec::new()
     }
 

@@ -12,6 +12,7 @@ use rand::rngs::ChaCha8Rng;
 
 use crate::environment::{Environment, StopRule};
 use crate::error::{Error, ErrorKind, Place, Result};
+use crate::evaluation::Evaluations;
 use crate::group::{Asked, Said, add, pull_back, sample_groups, side_by_side};
 use crate::likelihood::{Pretraining, Transitions};
 use crate::losses::{BalanceLoss, LossGradient, LossInput, trajectory_residual};
@@ -40,6 +41,8 @@ pub struct Trainer<E: Environment> {
     pub(crate) replay: Replay<E>,
     proposals: Vec<E::State>,
     chain: Vec<E::State>,
+    /// Memory that every step uses again, one for each group.
+    evaluations: Vec<Evaluations<E>>,
 }
 
 /// What training leaves behind.
@@ -112,6 +115,7 @@ impl<E: Environment> Trainer<E> {
             average: None,
             proposals: Vec::new(),
             chain: Vec::new(),
+            evaluations: Vec::new(),
         })
     }
 
@@ -200,10 +204,13 @@ impl<E: Environment> Trainer<E> {
             state_rewards: self.loss.needs_state_rewards(),
         };
         let target = self.target.as_ref();
-        let groups = sample_groups(self.env.as_ref(), self.policy.as_ref(), target, walks, generators, asked);
+        let (env, policy) = (self.env.as_ref(), self.policy.as_ref());
+        let mut memory = std::mem::take(&mut self.evaluations);
+        memory.resize_with(self.settings.groups, || Evaluations::new(env));
+        let groups = sample_groups(env, policy, target, walks, generators, memory, asked);
         let (mut offsets, mut said) = (vec![0], Said::default());
         for group in &groups {
-            self.policy.prepare(&group.encoded);
+            self.policy.prepare(&group.evaluations.encoded);
             for (b, &score) in group.said.log_target.iter().enumerate() {
                 self.replay.offer(score, group.batch.object(b));
             }
@@ -237,7 +244,8 @@ impl<E: Environment> Trainer<E> {
         let loss = self.loss.evaluate(&input, &mut slopes);
         let log_z_slope = slopes.log_z;
         let slopes = slopes.split(groups.iter().map(|group| group.batch.states.len()));
-        let gradients = pull_back(self.policy.as_ref(), groups, slopes);
+        let (gradients, memory) = pull_back(self.policy.as_ref(), groups, slopes);
+        self.evaluations = memory;
         let log_z = self.loss.needs_log_z().then_some(log_z_slope);
         self.update(start, loss, &gradients, log_z, Some(mean_and_deviation(&residuals).1))
     }
