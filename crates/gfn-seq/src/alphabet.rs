@@ -72,10 +72,40 @@ impl Alphabet {
         self.letters.is_empty()
     }
 
+    /// The token of a letter; case counts.
+    pub fn token(&self, letter: char) -> Option<u8> {
+        self.letters.iter().position(|&l| l == letter).map(|token| token as u8)
+    }
+
+    /// The tokens that a letter of a pattern stands for, by token: the letter itself and, over `dna`, the ambiguity
+    /// codes of IUPAC (R, Y, S, W, K, M, B, D, H, V and N; NC-IUB 1984).
+    pub fn pattern(&self, letter: char) -> Option<Vec<bool>> {
+        let stands_for = match letter {
+            _ if self.name != "dna" => return self.token(letter).map(|own| self.only(&[own])),
+            'R' => "AG",
+            'Y' => "CT",
+            'S' => "CG",
+            'W' => "AT",
+            'K' => "GT",
+            'M' => "AC",
+            'B' => "CGT",
+            'D' => "AGT",
+            'H' => "ACT",
+            'V' => "ACG",
+            'N' => "ACGT",
+            own => return self.token(own).map(|own| self.only(&[own])),
+        };
+        Some(self.only(&stands_for.chars().filter_map(|l| self.token(l)).collect::<Vec<u8>>()))
+    }
+
+    fn only(&self, tokens: &[u8]) -> Vec<bool> {
+        (0..self.len()).map(|token| tokens.contains(&(token as u8))).collect()
+    }
+
     /// Reads a sequence. Letters must match exactly; case counts. The error names the column.
     pub fn read(&self, text: &str) -> Result<Sequence> {
         let token = |(index, letter): (usize, char)| {
-            self.letters.iter().position(|&l| l == letter).map(|token| token as u8).ok_or_else(|| {
+            self.token(letter).ok_or_else(|| {
                 let letters: String = self.letters.iter().collect();
                 Error::input(
                     Place::item(format!("sequence `{text}`")).column(index + 1),
@@ -108,6 +138,22 @@ mod tests {
         let dna = Alphabet::named("dna").unwrap();
         assert_eq!(dna.read("CAGT").unwrap().tokens(), [1, 0, 2, 3]);
         assert_eq!(dna.read("").unwrap().tokens(), [0u8; 0]);
+    }
+
+    #[test]
+    fn patterns_over_dna_know_the_ambiguity_codes() {
+        let dna = Alphabet::named("dna").unwrap();
+        let stands_for = |letter: char| {
+            let allowed = dna.pattern(letter).unwrap();
+            dna.letters().iter().zip(allowed).filter(|(_, a)| *a).map(|(l, _)| *l).collect::<String>()
+        };
+        let codes = "ACGTRYSWKMBDHVN".chars().map(stands_for).collect::<Vec<_>>().join(" ");
+        assert_eq!(codes, "A C G T AG CT CG AT GT AC CGT AGT ACT ACG ACGT");
+        assert_eq!((dna.pattern('n'), dna.pattern('U')), (None, None));
+        // Elsewhere a letter is itself: N is asparagine in a protein.
+        let protein = Alphabet::named("protein").unwrap();
+        assert_eq!(protein.pattern('N').unwrap().iter().filter(|a| **a).count(), 1);
+        assert_eq!(protein.pattern('B'), None);
     }
 
     #[test]

@@ -1,10 +1,12 @@
-//! Sequences for GFlowNets: tokens of an alphabet, appended one by one, with rewards that are sums over positions.
+//! Sequences for GFlowNets: tokens of an alphabet, appended one by one, with rewards that can be read letter by letter.
 //!
 //! * [`Sequence`] is the state: its tokens in order.
 //! * [`Sequences`] is the environment, of sequences up to a length or of exactly this length.
 //! * [`Alphabet`] reads and writes sequences as text; DNA and protein are known by name.
-//! * [`AdditiveReward`] is the paper's reward Σ_i p(i) t(x_i), [`PositionWeights`] the general Σ_i w(i, x_i). Both know
-//!   their log Z in closed form, and products of several are of the second kind.
+//! * Rewards are [`Stepwise`]: [`PositionWeights`] Σ_i w(i, x_i) and its special case [`AdditiveReward`]
+//!   Σ_i p(i) t(x_i), the paper's; [`KmerModel`], a Markov model; [`MotifBonus`]. [`Product`] is their weighted product,
+//!   and [`exact::Transfer`] its exact log Z, samples and best sequence, however many sequences there are.
+//! * [`SequenceDomain`] is all of it for the `ep` command; [`data::read_client_table`] reads a client's file.
 //!
 //! The state graph is a tree (there is one way to every sequence), so p_B = 1 and trajectories are objects.
 //!
@@ -37,10 +39,20 @@
 //! Training and aggregation are those of `gfn_core`; the documentation of `gfn_multiset` walks through them.
 
 mod alphabet;
+pub mod data;
+mod domain;
 mod environment;
+pub mod exact;
+mod profile;
+mod recipe;
 mod reward;
 
 pub use alphabet::{Alphabet, MAX_TOKENS};
+pub use domain::{EMPTY_NAME, SequenceDomain, SequenceSettings};
 pub use environment::{MAX_FEATURES, Sequence, Sequences};
 pub use gfn_core as core;
-pub use reward::{AdditiveReward, PositionWeights};
+pub use profile::Profile;
+pub use reward::{
+    AdditiveReward, Counting, KmerModel, MAX_KMERS, MAX_ONCE, Motif, MotifBonus, PositionWeights, Product,
+    Stepwise,
+};

@@ -4,6 +4,7 @@ use gfn_core::math::log_sum_exp;
 use gfn_core::reward::LogReward;
 use gfn_core::{Error, Place, Result};
 
+use super::Stepwise;
 use crate::environment::{Sequence, Sequences};
 
 /// log R(x) = Σ_i w(i, x_i): a position-weight matrix, one weight (natural log) per position and token.
@@ -68,9 +69,19 @@ impl PositionWeights {
     }
 }
 
+impl Stepwise for PositionWeights {
+    fn memory(&self) -> usize {
+        0
+    }
+
+    fn log_factor(&self, position: usize, _before: &[u8], token: u8, _seen: &mut u64) -> f64 {
+        self.row(position)[usize::from(token)]
+    }
+}
+
 impl LogReward<Sequences> for PositionWeights {
     fn log_reward(&self, _env: &Sequences, object: &Sequence) -> f64 {
-        object.tokens().iter().enumerate().map(|(i, &token)| self.row(i)[usize::from(token)]).sum()
+        self.log_reward_of(object)
     }
 }
 
