@@ -97,6 +97,10 @@ fn reveals(domain: &str) -> String {
             " Between graphs that differ in one edge they are differences of local scores, of which there are more than \
              sufficient statistics: of numbers, correlations can be estimated from them, of few categories the counts."
         }
+        "multiset" => {
+            " Between multisets that differ in one item they are differences of values: every value can be read off, up to one \
+             constant for all."
+        }
         _ => "",
     };
     format!(
