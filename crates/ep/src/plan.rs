@@ -9,15 +9,18 @@ use serde::{Deserialize, Serialize};
 
 use gfn_bn::NetworkSettings;
 use gfn_multiset::{MultisetDomain, MultisetSettings};
+use gfn_seq::{SequenceDomain, SequenceSettings};
 
 use crate::bn::output::RESULT_FILES as NETWORK_RESULTS;
 use crate::bn::plan as bn;
 use crate::budget::RunBudget;
 use crate::design::output::RESULT_FILES as DESIGN_RESULTS;
 use crate::files::read_text;
+use crate::grid::{self, GridDomain, GridSettings};
 use crate::multiset;
 use crate::phylo::output::RESULT_FILES as TREE_RESULTS;
 use crate::phylo::plan::PhyloPlan;
+use crate::seq;
 
 /// Version of the plan's format.
 pub const PLAN_VERSION: u32 = 2;
@@ -46,6 +49,12 @@ pub struct Plan {
     /// The model of a run over multisets.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub multiset: Option<MultisetSettings>,
+    /// The model of a run over sequences.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seq: Option<SequenceSettings>,
+    /// The model of a run over a grid world.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grid: Option<GridSettings>,
 }
 
 /// The model in a plan, by domain.
@@ -57,6 +66,10 @@ pub enum Model<'a> {
     Bn(&'a NetworkSettings),
     /// Multisets.
     Multiset(&'a MultisetSettings),
+    /// Sequences.
+    Seq(&'a SequenceSettings),
+    /// Cells of a grid world.
+    Grid(&'a GridSettings),
 }
 
 impl Model<'_> {
@@ -66,6 +79,8 @@ impl Model<'_> {
             Model::Phylo(_) => "phylo",
             Model::Bn(_) => "bn",
             Model::Multiset(_) => "multiset",
+            Model::Seq(_) => "seq",
+            Model::Grid(_) => "grid",
         }
     }
 
@@ -75,6 +90,8 @@ impl Model<'_> {
             Model::Phylo(_) => &TREE_RESULTS,
             Model::Bn(_) => &NETWORK_RESULTS,
             Model::Multiset(_) => &DESIGN_RESULTS,
+            Model::Seq(_) => &seq::RESULT_FILES,
+            Model::Grid(_) => &grid::RESULT_FILES,
         }
     }
 
@@ -83,6 +100,8 @@ impl Model<'_> {
             Model::Phylo(plan) => plan.check(),
             Model::Bn(plan) => bn::check(plan),
             Model::Multiset(plan) => MultisetDomain::new((*plan).clone()).map(drop),
+            Model::Seq(plan) => SequenceDomain::new(plan).map(drop),
+            Model::Grid(plan) => GridDomain::new(plan).map(drop),
         }
     }
 
@@ -92,6 +111,8 @@ impl Model<'_> {
             Model::Phylo(plan) => plan.fingerprint_parts(),
             Model::Bn(plan) => bn::fingerprint_parts(plan),
             Model::Multiset(plan) => multiset::fingerprint_parts(plan),
+            Model::Seq(plan) => seq::fingerprint_parts(plan),
+            Model::Grid(plan) => grid::fingerprint_parts(plan),
         }
     }
 }
@@ -163,6 +184,8 @@ impl Plan {
             self.phylo.as_ref().map(Model::Phylo),
             self.bn.as_ref().map(Model::Bn),
             self.multiset.as_ref().map(Model::Multiset),
+            self.seq.as_ref().map(Model::Seq),
+            self.grid.as_ref().map(Model::Grid),
         ];
         let present: Vec<Model> = sections.into_iter().flatten().collect();
         if let [model] = present[..] {
@@ -198,6 +221,22 @@ impl Plan {
         match self.model()? {
             Model::Multiset(plan) => Ok(plan),
             other => Err(other_domain("multisets", "multiset", other)),
+        }
+    }
+
+    /// The model of a plan for sequences.
+    pub fn sequences(&self) -> Result<&SequenceSettings> {
+        match self.model()? {
+            Model::Seq(plan) => Ok(plan),
+            other => Err(other_domain("sequences", "seq", other)),
+        }
+    }
+
+    /// The model of a plan for a grid world.
+    pub fn grid_world(&self) -> Result<&GridSettings> {
+        match self.model()? {
+            Model::Grid(plan) => Ok(plan),
+            other => Err(other_domain("a grid world", "grid", other)),
         }
     }
 

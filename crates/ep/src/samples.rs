@@ -74,8 +74,8 @@ pub fn weight_report(log_weights: &[f64], independent: Option<f64>) -> WeightRep
     }
 }
 
-/// Standard deviation of log R(x) − S(τ) over fresh trajectories to given objects, one each. Over objects that were
-/// found independently it shows mass that the policy never visits.
+/// Standard deviation of [`residuals`]. Over objects that were found independently it shows mass that the policy never
+/// visits.
 pub fn residual_deviation<E: Environment>(
     env: &E,
     policy: &dyn Policy,
@@ -83,6 +83,17 @@ pub fn residual_deviation<E: Environment>(
     objects: Vec<E::State>,
     seed: u64,
 ) -> f64 {
+    mean_and_deviation(&residuals(env, policy, reward, &objects, seed)).1
+}
+
+/// log R(x) − S(τ) of fresh trajectories to given objects, one each, in their order.
+pub fn residuals<E: Environment>(
+    env: &E,
+    policy: &dyn Policy,
+    reward: &dyn LogReward<E>,
+    objects: &[E::State],
+    seed: u64,
+) -> Vec<f64> {
     // In parts, with a stream each: all states of a part are in memory at once.
     let parts: Vec<(usize, &[E::State])> = objects.chunks(sample_chunk(env.spec())).enumerate().collect();
     let residuals: Vec<Vec<f64>> = (parts.into_par_iter())
@@ -94,5 +105,5 @@ pub fn residual_deviation<E: Environment>(
             scores.iter().enumerate().map(|(b, s)| reward.log_reward(env, batch.object(b)) - s).collect()
         })
         .collect();
-    mean_and_deviation(&residuals.concat()).1
+    residuals.concat()
 }

@@ -9,6 +9,7 @@ use gfn_core::domain::Domain;
 use gfn_core::server::ServerModel;
 use gfn_core::{Environment, Error, Place, Result};
 use gfn_multiset::MultisetDomain;
+use gfn_seq::SequenceDomain;
 
 use super::print;
 use super::statistics::merge_statistics;
@@ -17,6 +18,7 @@ use crate::budget::RunBudget;
 use crate::design::spec::check_weights;
 use crate::files::input_file;
 use crate::folder::{RunFolder, client_file, content_key, newest_round, proposals_file, server_file};
+use crate::grid::GridDomain;
 use crate::plan::{Model, Plan};
 use crate::progress::Progress;
 use crate::proposals::{PROPOSALS, write_objects};
@@ -56,6 +58,8 @@ pub fn aggregate(arguments: &AggregateArguments) -> Result<()> {
             }
         }
         Model::Multiset(model) => aggregate_over(arguments, &plan, &MultisetDomain::new(model.clone())?),
+        Model::Seq(model) => aggregate_over(arguments, &plan, &SequenceDomain::new(model)?),
+        Model::Grid(model) => aggregate_over(arguments, &plan, &GridDomain::new(model)?),
     }
 }
 

@@ -107,13 +107,13 @@ pub fn sample_design<D: Design>(
     server: &ServerModel,
 ) -> Result<()> {
     let samples = draw(domain, server.policy.as_ref(), n, plan.seed)?;
-    let results = write_without_data(domain, out, samples, server)?;
+    let results = write_without_data(domain, out, plan.seed, samples, server)?;
     print(&format!(
-        "{n} samples, {} distinct {}; most often (share of the samples):\n{}Expected:\n{}{}{NO_DATA}\n",
+        "{n} samples, {} distinct {}; most often (share of the samples):\n{}{}{}{NO_DATA}\n",
         results.sampled_designs,
         domain.objects_word(),
         results.best_lines(&[]),
         results.marginal_lines(),
-        results.more
+        results.lines
     ))
 }

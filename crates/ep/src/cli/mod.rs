@@ -4,12 +4,14 @@ mod aggregate;
 mod bn;
 mod design;
 mod experiment;
+mod grid;
 mod look;
 mod multiset;
 mod options;
 mod phylo;
 mod plan;
 mod sample;
+mod seq;
 mod statistics;
 mod train;
 
@@ -43,6 +45,12 @@ enum Action {
     /// Multisets that several clients value: S items of W kinds
     #[command(subcommand)]
     Multiset(multiset::Action),
+    /// Sequences that several clients value: DNA, proteins, or letters of your own
+    #[command(subcommand)]
+    Seq(seq::Action),
+    /// Cells of a grid world that several clients value: beacons and hypergrids
+    #[command(subcommand)]
+    Grid(grid::Action),
     /// Write a plan: everything the parties share, without data; and deal the data to clients
     #[command(subcommand)]
     Plan(plan::PlanAction),
@@ -66,6 +74,8 @@ pub fn run(command: Command) -> Result<ExitCode> {
         Action::Phylo(action) => phylo::run(action)?,
         Action::Bn(action) => bn::run(action)?,
         Action::Multiset(action) => multiset::run(action)?,
+        Action::Seq(action) => seq::run(action)?,
+        Action::Grid(action) => grid::run(action)?,
         Action::Plan(action) => plan::plan(action)?,
         Action::Train(arguments) => train::train(&arguments)?,
         Action::Aggregate(arguments) => aggregate::aggregate(&arguments)?,

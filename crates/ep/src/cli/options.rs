@@ -66,6 +66,8 @@ impl TrainingOptions {
             phylo: None,
             bn: None,
             multiset: None,
+            seq: None,
+            grid: None,
         })
     }
 }

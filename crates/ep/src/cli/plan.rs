@@ -14,10 +14,12 @@ use super::options::TrainingOptions;
 use super::{bn, print};
 use crate::files::{input_file, read_text};
 use crate::folder::{RunFolder, client_data};
+use crate::grid::GridSpec;
 use crate::multiset::MultisetSpec;
 use crate::phylo::options::{BranchOptions, ModelOptions};
 use crate::phylo::plan::PhyloPlan;
 use crate::plan::Plan;
+use crate::seq::SequenceSpec;
 
 /// `ep plan …`
 #[derive(Debug, Subcommand)]
@@ -37,6 +39,10 @@ pub enum PlanAction {
     Bn(Box<bn::PlanArguments>),
     /// A plan for multisets, from a SPEC
     Multiset(Box<DesignPlanArguments>),
+    /// A plan for sequences, from a SPEC
+    Seq(Box<DesignPlanArguments>),
+    /// A plan for a grid world, from a SPEC
+    Grid(Box<DesignPlanArguments>),
 }
 
 /// Options that make a plan.
@@ -75,6 +81,8 @@ pub fn plan(action: PlanAction) -> Result<()> {
         }
         PlanAction::Bn(arguments) => bn::plan(&arguments),
         PlanAction::Multiset(arguments) => plan_design::<MultisetSpec>(&arguments),
+        PlanAction::Seq(arguments) => plan_design::<SequenceSpec>(&arguments),
+        PlanAction::Grid(arguments) => plan_design::<GridSpec>(&arguments),
     }
 }
 

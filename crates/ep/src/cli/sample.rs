@@ -8,6 +8,7 @@ use gfn_core::domain::Domain;
 use gfn_core::server::ServerModel;
 use gfn_core::{Environment, Error, Place, Result};
 use gfn_multiset::MultisetDomain;
+use gfn_seq::SequenceDomain;
 
 use super::design::sample_design;
 use super::options::check_samples;
@@ -15,7 +16,9 @@ use super::print;
 use crate::bn::estimates::write_results as write_networks;
 use crate::bn::plan::combine_text;
 use crate::bn::report::picture_lines;
+use crate::design::Design;
 use crate::folder::{RunFolder, newest_round, server_file};
+use crate::grid::GridDomain;
 use crate::phylo::report::best_lines;
 use crate::phylo::samples::write_results;
 use crate::plan::{Model, Plan};
@@ -66,12 +69,15 @@ pub fn sample(arguments: &SampleArguments) -> Result<()> {
                 combine_text(model)
             ))
         }
-        Model::Multiset(model) => {
-            let domain = MultisetDomain::new(model.clone())?;
-            let (_locked, server) = newest_aggregate(out, &plan, &domain)?;
-            sample_design(out, n, &plan, &domain, &server)
-        }
+        Model::Multiset(model) => sample_over(out, n, &plan, &MultisetDomain::new(model.clone())?),
+        Model::Seq(model) => sample_over(out, n, &plan, &SequenceDomain::new(model)?),
+        Model::Grid(model) => sample_over(out, n, &plan, &GridDomain::new(model)?),
     }
+}
+
+fn sample_over<D: Design>(out: &Path, n: usize, plan: &Plan, domain: &D) -> Result<()> {
+    let (_locked, server) = newest_aggregate(out, plan, domain)?;
+    sample_design(out, n, plan, domain, &server)
 }
 
 /// The newest aggregate of a run folder, and the folder, locked.

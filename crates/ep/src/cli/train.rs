@@ -8,6 +8,7 @@ use gfn_core::client::ClientModel;
 use gfn_core::domain::Domain;
 use gfn_core::{Environment, Error, Place, Result};
 use gfn_multiset::MultisetDomain;
+use gfn_seq::SequenceDomain;
 
 use super::print;
 use super::statistics::write_statistics;
@@ -17,6 +18,7 @@ use crate::folder::{
     client_checkpoint, client_data, client_file, client_lock, content_key, lock_file, newest_round,
     proposals_file,
 };
+use crate::grid::GridDomain;
 use crate::plan::{Model, Plan};
 use crate::progress::Progress;
 use crate::proposals::read_objects;
@@ -91,6 +93,8 @@ pub fn train(arguments: &TrainArguments) -> Result<()> {
             }
         }
         Model::Multiset(model) => train_over(arguments, &plan, &MultisetDomain::new(model.clone())?),
+        Model::Seq(model) => train_over(arguments, &plan, &SequenceDomain::new(model)?),
+        Model::Grid(model) => train_over(arguments, &plan, &GridDomain::new(model)?),
     }
 }
 

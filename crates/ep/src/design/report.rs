@@ -4,9 +4,10 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use serde::Serialize;
+use serde_json::{Map, Value};
 
 use crate::design::found::{Found, FoundDesign};
-use crate::design::{Design, ObjectOf};
+use crate::design::{Design, More, ObjectOf};
 use crate::report::{RunReport, bracketed};
 
 /// Designs that reports and the terminal name.
@@ -74,9 +75,12 @@ pub struct DesignResults {
     pub largest_marginals: Vec<MarginalReport>,
     /// log Z of the product in closed form (natural log), where one is known.
     pub log_partition: Option<f64>,
+    /// What only the domain reports.
+    #[serde(flatten)]
+    pub more: Map<String, Value>,
     /// What only the domain says in the terminal.
     #[serde(skip)]
-    pub more: String,
+    pub lines: String,
 }
 
 impl DesignResults {
@@ -86,7 +90,7 @@ impl DesignResults {
         n_clients: usize,
         found: &Found<ObjectOf<D>>,
         log_partition: Option<f64>,
-        more: String,
+        more: More,
     ) -> Self {
         let best_of = |client: usize| {
             let log_reward =
@@ -98,6 +102,7 @@ impl DesignResults {
         let mut order: Vec<usize> = (0..found.marginals.len()).collect();
         order.sort_by(|&a, &b| found.marginals[b].expected.total_cmp(&found.marginals[a].expected));
         let features = domain.features();
+        let shown = if domain.lists_features() { SHOWN_FEATURES } else { 0 };
         let marginal = |&k: &usize| MarginalReport {
             feature: features[k].join(" "),
             expected: found.marginals[k].expected,
@@ -110,9 +115,10 @@ impl DesignResults {
             best_designs: found.designs.iter().take(BEST).map(DesignReport::new).collect(),
             best_of_clients: (0..n_clients).filter_map(best_of).collect(),
             front_designs: (!found.weights.is_empty()).then_some(found.front.len()),
-            largest_marginals: order.iter().take(SHOWN_FEATURES).map(marginal).collect(),
+            largest_marginals: order.iter().take(shown).map(marginal).collect(),
             log_partition,
-            more,
+            more: more.report,
+            lines: more.lines,
         }
     }
 
@@ -139,11 +145,16 @@ impl DesignResults {
         text
     }
 
-    /// The features with the largest expectations, a line with a bar each.
+    /// The features with the largest expectations, a line with a bar each; nothing where they are not listed.
     pub fn marginal_lines(&self) -> String {
+        let mut text = String::new();
+        if self.largest_marginals.is_empty() {
+            return text;
+        }
+        let in_brackets = self.largest_marginals.iter().any(|m| m.reweighted.is_some());
+        let _ = writeln!(text, "  Expected{}:", if in_brackets { " (reweighted in brackets)" } else { "" });
         let largest = self.largest_marginals.iter().map(|m| m.expected).fold(0.0, f64::max);
         let width = self.largest_marginals.iter().map(|m| m.feature.chars().count()).max().unwrap_or(0);
-        let mut text = String::new();
         for m in self.largest_marginals.iter().filter(|m| m.expected > 0.0) {
             let bar = "█".repeat((BAR * m.expected / largest).round() as usize);
             let _ = writeln!(
@@ -190,9 +201,8 @@ impl RunReport<DesignResults> {
             }
             text += "  To move along the front: the same command with other --weights; no client is trained again.\n";
         }
-        text += "  Expected (reweighted in brackets):\n";
         text += &results.marginal_lines();
-        text += &results.more;
+        text += &results.lines;
         if let Some(w) = &self.importance {
             let _ = writeln!(
                 text,

@@ -1,18 +1,16 @@
 //! `ep DOMAIN run SPEC` for domains of designs: all stages, and all results.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use gfn_core::exact::StateGraph;
 use gfn_core::reward::LogReward;
 use gfn_core::server::ServerModel;
-use gfn_core::{Error, Result, Warning};
+use gfn_core::{Result, Warning};
 
 use crate::design::found::{Found, Preferences};
 use crate::design::output::write_results;
 use crate::design::report::DesignResults;
 use crate::design::spec::Clients;
-use crate::design::{Design, ObjectOf};
-use crate::exact::MAX_STATES;
+use crate::design::{Design, Exact, ObjectOf, Results};
 use crate::files::{input_file, read_text};
 use crate::plan::Plan;
 use crate::report::{Findings, RunReport};
@@ -30,15 +28,11 @@ pub fn run<D: Design>(
     for file in &clients.files {
         domain.read_client(input_file(file)?)?;
     }
-    if settings.exact {
-        // Too many states are found out now, not after training.
-        StateGraph::enumerate(domain.environment().as_ref(), MAX_STATES)
-            .map(drop)
-            .map_err(|error| Error::usage("--exact", error.expected(), error.found(), error.advice()))?;
-    }
+    let enumerate =
+        settings.exact && domain.check_exact(&clients.files, &clients.weights)? == Exact::Enumerated;
     let texts = clients.files.iter().map(|file| read_text(file)).collect::<Result<Vec<String>>>()?;
     let runner = StageRunner::open(plan, settings, domain, texts)?.with_weights(clients.weights.clone());
-    runner.on_threads(|| all_stages(&runner, domain, plan, clients, settings))
+    runner.on_threads(|| all_stages(&runner, domain, plan, clients, settings, enumerate))
 }
 
 fn all_stages<D: Design>(
@@ -47,6 +41,7 @@ fn all_stages<D: Design>(
     plan: &Plan,
     clients: &Clients,
     settings: &RunSettings,
+    enumerate: bool,
 ) -> Result<RunReport<DesignResults>> {
     let server = runner.train()?;
     let data = runner.all_client_data()?;
@@ -57,10 +52,18 @@ fn all_stages<D: Design>(
     let (results, importance) = runner.sample(&server, |samples| {
         let log_partition = domain.log_partition(&clients.files, &clients.weights)?;
         let found = Found::new(domain, samples, Some(&preferences), log_partition);
-        let results = write(domain, &settings.out, &plan.clients, &found, log_partition)?;
-        Ok((results, weight_report(&found.log_weights, None)))
+        let results = Results {
+            out: &settings.out,
+            seed: plan.seed,
+            found: &found,
+            policy: server.policy.as_ref(),
+            preferences: Some(&preferences),
+            files: &clients.files,
+        };
+        let (written, independent) = write(domain, &plan.clients, &results, log_partition)?;
+        Ok((written, weight_report(&found.log_weights, independent)))
     })?;
-    let exact = if settings.exact {
+    let exact = if enumerate {
         let rewards: Vec<&dyn LogReward<D::Env>> = data.iter().map(|client| client.reward.as_ref()).collect();
         Some(runner.exact(&server, &preferences, &rewards)?)
     } else {
@@ -76,22 +79,33 @@ fn all_stages<D: Design>(
 pub fn write_without_data<D: Design>(
     domain: &D,
     out: &Path,
+    seed: u64,
     samples: Samples<ObjectOf<D>>,
     server: &ServerModel,
 ) -> Result<DesignResults> {
     let names: Vec<String> = server.meta.clients.iter().map(|(meta, _)| meta.client.clone()).collect();
     let found = Found::new(domain, samples, None, None);
-    write(domain, out, &names, &found, None)
+    let no_files: [PathBuf; 0] = [];
+    let results = Results {
+        out,
+        seed,
+        found: &found,
+        policy: server.policy.as_ref(),
+        preferences: None,
+        files: &no_files,
+    };
+    Ok(write(domain, &names, &results, None)?.0)
 }
 
+/// What was written, and how much residuals spread over objects found without the policy.
 fn write<D: Design>(
     domain: &D,
-    out: &Path,
     clients: &[String],
-    found: &Found<ObjectOf<D>>,
+    results: &Results<D>,
     log_partition: Option<f64>,
-) -> Result<DesignResults> {
-    write_results(out, domain, clients, found)?;
-    let more = domain.write_more(out, found)?;
-    Ok(DesignResults::new(domain, clients.len(), found, log_partition, more))
+) -> Result<(DesignResults, Option<f64>)> {
+    write_results(results.out, domain, clients, results.found)?;
+    let more = domain.write_more(results)?;
+    let independent = more.independent_deviation;
+    Ok((DesignResults::new(domain, clients.len(), results.found, log_partition, more), independent))
 }

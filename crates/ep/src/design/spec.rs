@@ -58,7 +58,14 @@ pub struct Clients {
 }
 
 /// Keys that only SPECs of one domain have, with the domain's command: to tell what a file is that is none of ours.
-const TELLING_KEYS: [(&str, &str); 1] = [("capacity", "multiset")];
+const TELLING_KEYS: [(&str, &str); 6] = [
+    ("capacity", "multiset"),
+    ("items", "multiset"),
+    ("size", "multiset"),
+    ("alphabet", "seq"),
+    ("length", "seq"),
+    ("side", "grid"),
+];
 
 /// Reads a SPEC and its clients. Refuses what is no SPEC of the domain, clients without a name or with one name between
 /// them, and weights that make no sense.

@@ -1,0 +1,21 @@
+//! `ep seq`: run.
+
+use clap::Subcommand;
+use gfn_core::Result;
+
+use super::design::{DesignRunArguments, run_design};
+use crate::seq::SequenceSpec;
+
+/// `ep seq …`
+#[derive(Debug, Subcommand)]
+pub enum Action {
+    /// Sequences that several clients value: train each client, aggregate, sample, report
+    Run(Box<DesignRunArguments>),
+}
+
+/// Does it.
+pub fn run(action: Action) -> Result<()> {
+    match action {
+        Action::Run(arguments) => run_design::<SequenceSpec>(&arguments),
+    }
+}
