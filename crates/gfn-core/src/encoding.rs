@@ -147,9 +147,10 @@ impl StateBatch {
         let first_backward = self.backward.len();
         env.backward_actions(state, &mut self.backward, &mut self.fixed_log_backward);
         let weights = &mut self.fixed_log_backward[first_backward..];
-        let total: f64 = weights.iter().sum();
+        let log_total = weights.iter().sum::<f64>().ln();
         for weight in weights {
-            *weight = (*weight / total).ln();
+            // Most are 1, and logarithms are slow.
+            *weight = if *weight == 1.0 { -log_total } else { weight.ln() - log_total };
         }
         self.backward_offsets.push(self.backward.len());
     }

@@ -4,7 +4,8 @@ use rustc_hash::FxHashMap;
 
 use crate::encoding::{Needs, StateBatch};
 use crate::environment::Environment;
-use crate::policy::{Kept, Output};
+use crate::math::append_softmax;
+use crate::policy::{Kept, LogProbabilities, Output};
 
 /// Evaluates the encoded states from a number on: appends the policy's outputs, and what it keeps for the way back.
 pub(crate) type Evaluate<'a> = &'a dyn Fn(&StateBatch, usize, &mut Output, &mut Kept);
@@ -15,6 +16,9 @@ pub(crate) struct Evaluations<E: Environment> {
     row_of: FxHashMap<E::State, u32>,
     pub encoded: StateBatch,
     pub output: Output,
+    pub log_p: LogProbabilities,
+    /// p_F, aligned with its logs.
+    pub probabilities: Vec<f64>,
     pub kept: Kept,
 }
 
@@ -25,6 +29,8 @@ impl<E: Environment> Evaluations<E> {
             row_of: FxHashMap::default(),
             encoded: StateBatch::empty(env),
             output: Output::default(),
+            log_p: LogProbabilities::default(),
+            probabilities: Vec::new(),
             kept: Kept::default(),
         }
     }
@@ -51,6 +57,11 @@ impl<E: Environment> Evaluations<E> {
         let rows = states.map(&mut row).collect();
         if self.encoded.rows > first {
             evaluate(&self.encoded, first, &mut self.output, &mut self.kept);
+            for row in self.encoded.forward_offsets[first..].windows(2) {
+                let logits = &self.output.forward[row[0]..row[1]];
+                append_softmax(logits, &mut self.probabilities, &mut self.log_p.forward);
+            }
+            self.log_p.append_backward(&self.encoded, first, &self.output);
         }
         rows
     }
@@ -60,6 +71,9 @@ impl<E: Environment> Evaluations<E> {
         self.row_of.clear();
         self.encoded.clear();
         self.output.clear();
+        self.probabilities.clear();
+        self.log_p.forward.clear();
+        self.log_p.backward.clear();
         self.kept.clear();
     }
 }

@@ -7,7 +7,7 @@ use crate::encoding::StateBatch;
 use crate::environment::Environment;
 use crate::evaluation::Evaluations;
 use crate::losses::LossGradient;
-use crate::policy::{Kept, LogProbabilities, Output, TrainablePolicy};
+use crate::policy::{Kept, Output, TrainablePolicy};
 use crate::reward::Target;
 use crate::rollout::{Walk, sample_evaluated};
 use crate::score::Gathered;
@@ -17,7 +17,6 @@ use crate::trajectory::TrajectoryBatch;
 pub(crate) struct Group<E: Environment> {
     pub batch: TrajectoryBatch<E>,
     pub evaluations: Evaluations<E>,
-    log_p: LogProbabilities,
     gathered: Gathered,
     pub said: Said,
 }
@@ -80,8 +79,7 @@ pub(crate) fn sample_groups<E: Environment>(
         let log_target = target.trajectories(env, &batch, encoded);
         let state_log_reward =
             if asked.state_rewards { target.states(env, &batch, encoded) } else { Vec::new() };
-        let log_p = LogProbabilities::new(encoded, output);
-        let mut gathered = Gathered::new(&batch, encoded, &log_p, asked.stop);
+        let mut gathered = Gathered::new(&batch, encoded, &evaluations.log_p, asked.stop);
         let flow = |row: &u32| output.log_flow[*row as usize];
         let said = Said {
             log_forward: std::mem::take(&mut gathered.log_forward),
@@ -91,7 +89,7 @@ pub(crate) fn sample_groups<E: Environment>(
             log_target,
             state_log_reward,
         };
-        Group { batch, evaluations, log_p, gathered, said }
+        Group { batch, evaluations, gathered, said }
     };
     let pieces = dealt.into_iter().zip(generators).zip(evaluations);
     side_by_side(pieces.map(|((walks, rng), memory)| (walks, rng, memory)).collect(), work)
@@ -115,10 +113,9 @@ pub(crate) fn pull_back<E: Environment>(
     slopes: Vec<LossGradient>,
 ) -> (Vec<Vec<f32>>, Vec<Evaluations<E>>) {
     let work = |(group, slopes): (Group<E>, LossGradient)| {
-        let Group { batch, evaluations, log_p, gathered, .. } = group;
-        let Evaluations { encoded, output, kept, .. } = &evaluations;
-        let gradient = gathered.pull_back(&batch, encoded, &log_p, &slopes, output);
-        (policy.pull_back(encoded, kept, &gradient), evaluations)
+        let Group { batch, evaluations, gathered, .. } = group;
+        let gradient = gathered.pull_back(&batch, &evaluations, &slopes);
+        (policy.pull_back(&evaluations.encoded, &evaluations.kept, &gradient), evaluations)
     };
     let pieces = groups.into_iter().zip(slopes).collect();
     let (gradients, evaluations): (Vec<_>, Vec<_>) = side_by_side(pieces, work).into_iter().unzip();

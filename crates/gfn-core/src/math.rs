@@ -32,11 +32,23 @@ pub fn subtract_softmax_term(gradient: &mut [f64], log_probabilities: &[f64], to
     subtract_exponentials(gradient, log_probabilities, total);
 }
 
-/// Replaces logits by weights ∝ exp(logit), the largest of them 1.
-pub(crate) fn exponentiate_in_place(logits: &mut [f64]) {
-    let mut top = f64::NEG_INFINITY;
+/// Replaces logits by weights ∝ exp(logit), the largest of them 1, and returns largest logit and sum of weights.
+pub(crate) fn exponentiate_in_place(logits: &mut [f64]) -> (f64, f64) {
+    let (mut top, mut sum) = (f64::NEG_INFINITY, 0.0);
     largest(&mut top, logits);
-    exponentiate(logits, top);
+    exponentiate(logits, top, &mut sum);
+    (top, sum)
+}
+
+/// Appends the softmax of logits and its logs.
+pub(crate) fn append_softmax(logits: &[f64], probabilities: &mut Vec<f64>, log_probabilities: &mut Vec<f64>) {
+    let start = probabilities.len();
+    probabilities.extend_from_slice(logits);
+    let own = &mut probabilities[start..];
+    let (top, sum) = exponentiate_in_place(own);
+    let (factor, normaliser) = (1.0 / sum, top + sum.ln());
+    own.iter_mut().for_each(|p| *p *= factor);
+    log_probabilities.extend(logits.iter().map(|logit| logit - normaliser));
 }
 
 /// Normalised probabilities of unnormalised log-weights.
@@ -69,6 +81,20 @@ mod tests {
         assert_eq!(log_sum_exp(&[]), f64::NEG_INFINITY);
         assert_eq!(log_sum_exp(&[f64::NEG_INFINITY, f64::NEG_INFINITY]), f64::NEG_INFINITY);
         assert_eq!(log_sum_exp(&[f64::NEG_INFINITY, 3.0]), 3.0);
+    }
+
+    #[test]
+    fn appended_softmax_agrees_with_log_softmax() {
+        let logits: Vec<f64> = (0..21).map(|i| f64::from((i * 13) % 11) - 700.0 * f64::from(i % 2)).collect();
+        let (mut p, mut log_p) = (vec![7.0], vec![7.0]);
+        append_softmax(&logits, &mut p, &mut log_p);
+        let mut expected = logits.clone();
+        log_softmax_in_place(&mut expected);
+        assert_eq!((p.len(), log_p.len(), p[0], log_p[0]), (22, 22, 7.0, 7.0));
+        for (i, expected) in expected.iter().enumerate() {
+            assert!((log_p[i + 1] - expected).abs() < 1e-12 && (p[i + 1] - expected.exp()).abs() < 1e-15);
+        }
+        assert!((p[1..].iter().sum::<f64>() - 1.0).abs() < 1e-14);
     }
 
     #[test]

@@ -209,14 +209,19 @@ fn advance<E: Environment>(
         let position = if walk.epsilon > 0.0 && rng.random::<f64>() < walk.epsilon {
             rng.random_range(0..legal.len())
         } else {
-            weights.clear();
             let start = encoded.forward_offsets[row as usize];
-            weights.extend(output.forward[start..start + legal.len()].iter().map(|l| l * walk.scale));
-            if let Some(tilts) = &walk.tilts {
-                weights.iter_mut().zip(legal).for_each(|(w, &a)| *w += tilts[a as usize]);
+            let positions = start..start + legal.len();
+            if walk.scale == 1.0 && walk.tilts.is_none() {
+                draw_from_weights(&evaluations.probabilities[positions], rng)
+            } else {
+                weights.clear();
+                weights.extend(output.forward[positions].iter().map(|l| l * walk.scale));
+                if let Some(tilts) = &walk.tilts {
+                    weights.iter_mut().zip(legal).for_each(|(w, &a)| *w += tilts[a as usize]);
+                }
+                exponentiate_in_place(&mut weights);
+                draw_from_weights(&weights, rng)
             }
-            exponentiate_in_place(&mut weights);
-            draw_from_weights(&weights, rng)
         };
         let action = legal[position];
         path.forward.push(action);

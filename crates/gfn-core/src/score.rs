@@ -5,10 +5,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::encoding::StateBatch;
 use crate::environment::Environment;
+use crate::evaluation::Evaluations;
+use crate::losses::LossGradient;
 use crate::math::{mean_and_deviation, subtract_softmax_term};
 use crate::policy::{LogProbabilities, Output, Policy};
 use crate::reward::Target;
 use crate::rollout::{Walk, sample_walks};
+use crate::simd::subtract_multiple;
 use crate::trajectory::{NO_ACTION, TrajectoryBatch};
 
 /// No position: the slot has no such action.
@@ -67,12 +70,11 @@ impl Gathered {
     pub fn pull_back<E: Environment>(
         &self,
         batch: &TrajectoryBatch<E>,
-        encoded: &StateBatch,
-        log_p: &LogProbabilities,
-        slopes: &crate::losses::LossGradient,
-        output: &Output,
+        evaluations: &Evaluations<E>,
+        slopes: &LossGradient,
     ) -> Output {
-        let mut gradient = output.zeros_like();
+        let Evaluations { encoded, log_p, probabilities, .. } = evaluations;
+        let mut gradient = evaluations.output.zeros_like();
         let mut forward_totals = vec![0.0; encoded.rows];
         let mut backward_totals = vec![0.0; encoded.rows];
         for slot in 0..batch.states.len() {
@@ -95,11 +97,10 @@ impl Gathered {
         }
         for row in 0..encoded.rows {
             let range = encoded.forward_offsets[row]..encoded.forward_offsets[row + 1];
-            subtract_softmax_term(
-                &mut gradient.forward[range.clone()],
-                &log_p.forward[range],
-                forward_totals[row],
-            );
+            if forward_totals[row] != 0.0 {
+                let slice = &mut gradient.forward[range.clone()];
+                subtract_multiple(slice, &probabilities[range], forward_totals[row]);
+            }
             if !gradient.backward.is_empty() {
                 let range = encoded.backward_offsets[row]..encoded.backward_offsets[row + 1];
                 let slice = &mut gradient.backward[range.clone()];

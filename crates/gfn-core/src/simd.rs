@@ -88,9 +88,24 @@ dispatch! {
 }
 
 dispatch! {
-    /// `x ← exp(x − shift)`.
-    fn exponentiate(values: &mut [f64], shift: f64) {
-        values.iter_mut().for_each(|value| *value = exponential(*value - shift));
+    /// `x ← exp(x − shift)`, and their sum: value i goes to partial sum i mod 8, on any processor.
+    fn exponentiate(values: &mut [f64], shift: f64, sum: &mut f64) {
+        let mut lanes = [0.0; 8];
+        let mut chunks = values.chunks_exact_mut(8);
+        let add = |(lane, value): (&mut f64, &mut f64)| {
+            *value = exponential(*value - shift);
+            *lane += *value;
+        };
+        chunks.by_ref().for_each(|chunk| lanes.iter_mut().zip(chunk).for_each(add));
+        lanes.iter_mut().zip(chunks.into_remainder()).for_each(add);
+        *sum = lanes.iter().sum();
+    }
+}
+
+dispatch! {
+    /// `target ← target − factor · values`.
+    fn subtract_multiple(target: &mut [f64], values: &[f64], factor: f64) {
+        target.iter_mut().zip(values).for_each(|(t, v)| *t -= factor * v);
     }
 }
 
@@ -145,6 +160,29 @@ dispatch! {
             sums.iter_mut().zip(chunk).for_each(|(s, &v)| *s += f64::from(v) * f64::from(v));
         }
         sums.iter_mut().zip(rest).for_each(|(s, &v)| *s += f64::from(v) * f64::from(v));
+    }
+}
+
+dispatch! {
+    /// x ← x (1 + x / √(1 + x²)) / 2.
+    fn smooth(values: &mut [f32]) {
+        // The same operations as below, so that a pass gives the same bits with and without slopes.
+        for v in values {
+            let inverse = 1.0 / (1.0 + *v * *v).sqrt();
+            *v = 0.5 * *v * (1.0 + *v * inverse);
+        }
+    }
+}
+
+dispatch! {
+    /// [`smooth`], and its derivatives.
+    fn smooth_with_slopes(values: &mut [f32], slopes: &mut [f32]) {
+        for (v, slope) in values.iter_mut().zip(slopes) {
+            let inverse = 1.0 / (1.0 + *v * *v).sqrt();
+            let sigmoid = *v * inverse;
+            *slope = 0.5 * (1.0 + sigmoid + sigmoid * inverse * inverse);
+            *v = 0.5 * *v * (1.0 + sigmoid);
+        }
     }
 }
 
@@ -208,8 +246,12 @@ mod tests {
             sum_exponentials(&mut sum, &values, 0.5);
             let expected: f64 = values.iter().map(|v| (v - 0.5).exp()).sum();
             assert!((sum - expected).abs() <= 1e-15 * expected * 10.0, "{sum} against {expected}");
-            let (mut powers, mut rest) = (values.clone(), vec![1.0; values.len()]);
-            exponentiate(&mut powers, 0.5);
+            let (mut powers, mut rest, mut total) = (values.clone(), vec![1.0; values.len()], 0.0);
+            exponentiate(&mut powers, 0.5, &mut total);
+            assert_eq!(total, sum);
+            let mut multiples = values.clone();
+            subtract_multiple(&mut multiples, &values, 3.0);
+            assert!(multiples.iter().zip(&values).all(|(m, v)| (m + 2.0 * v).abs() < 1e-14));
             subtract_exponentials(&mut rest, &values, 2.0);
             for ((power, rest), value) in powers.iter().zip(&rest).zip(&values) {
                 assert!((power - (value - 0.5).exp()).abs() < 1e-15 * power.max(1.0) * 2.0);

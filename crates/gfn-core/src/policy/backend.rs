@@ -14,7 +14,7 @@ use rand::rngs::ChaCha8Rng;
 use rand_distr::{Distribution, Normal};
 
 use super::{Activation, NamedTensor};
-use crate::simd::add_rows;
+use crate::simd::{add_rows, smooth, smooth_with_slopes};
 
 type Matrix<T> = Tensor<(usize, usize), f32, Cpu, T>;
 
@@ -169,21 +169,8 @@ fn apply_activation(values: &mut [f32], activation: Activation, slopes: Option<&
                 *v *= *slope;
             }
         }
-        (Activation::Smooth, None) => {
-            // The same operations as below, so that a pass gives the same bits with and without a tape.
-            for v in values {
-                let inverse = 1.0 / (1.0 + *v * *v).sqrt();
-                *v = 0.5 * *v * (1.0 + *v * inverse);
-            }
-        }
-        (Activation::Smooth, Some(slopes)) => {
-            for (v, slope) in values.iter_mut().zip(slopes) {
-                let inverse = 1.0 / (1.0 + *v * *v).sqrt();
-                let sigmoid = *v * inverse;
-                *slope = 0.5 * (1.0 + sigmoid + sigmoid * inverse * inverse);
-                *v = 0.5 * *v * (1.0 + sigmoid);
-            }
-        }
+        (Activation::Smooth, None) => smooth(values),
+        (Activation::Smooth, Some(slopes)) => smooth_with_slopes(values, slopes),
     }
 }
 

@@ -54,7 +54,7 @@ impl Output {
 }
 
 /// Log-probabilities (natural logs) of the legal actions of a batch of states.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct LogProbabilities {
     /// log p_F, aligned with [`StateBatch::forward`].
     pub forward: Vec<f64>,
@@ -65,16 +65,21 @@ pub struct LogProbabilities {
 impl LogProbabilities {
     /// Softmax over the legal actions of each state.
     pub fn new(batch: &StateBatch, output: &Output) -> Self {
-        let mut forward = output.forward.clone();
-        normalise_rows(&mut forward, &batch.forward_offsets);
-        let backward = if output.backward.is_empty() {
-            batch.fixed_log_backward.clone()
+        let mut log_p = LogProbabilities { forward: output.forward.clone(), backward: Vec::new() };
+        normalise_rows(&mut log_p.forward, &batch.forward_offsets);
+        log_p.append_backward(batch, 0, output);
+        log_p
+    }
+
+    /// Appends log p_B for the states from `first` on.
+    pub(crate) fn append_backward(&mut self, batch: &StateBatch, first: usize, output: &Output) {
+        let start = batch.backward_offsets[first];
+        if output.backward.is_empty() {
+            self.backward.extend_from_slice(&batch.fixed_log_backward[start..]);
         } else {
-            let mut backward = output.backward.clone();
-            normalise_rows(&mut backward, &batch.backward_offsets);
-            backward
-        };
-        LogProbabilities { forward, backward }
+            self.backward.extend_from_slice(&output.backward[start..]);
+            normalise_rows(&mut self.backward, &batch.backward_offsets[first..]);
+        }
     }
 }
 
