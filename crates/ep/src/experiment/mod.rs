@@ -20,6 +20,8 @@
 //! Names of methods, domains and metrics are part of `results.csv`. Whoever changes what a cell means raises the plan's
 //! number, so that older results are refused.
 
+mod clients;
+mod losses;
 pub mod page;
 pub mod plot;
 pub mod problem;
@@ -74,7 +76,7 @@ pub trait Experiment: Sync {
 }
 
 /// All experiments, in the order of `ep experiment list`.
-pub const EXPERIMENTS: &[&dyn Experiment] = &[&table1::Table1];
+pub const EXPERIMENTS: &[&dyn Experiment] = &[&table1::Table1, &losses::Losses, &clients::Clients];
 
 /// The experiment of this name.
 pub fn find(name: &str) -> Result<&'static dyn Experiment> {

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use gfn_core::Result;
-use gfn_core::domain::{Recipe, Stage};
+use gfn_core::domain::{Domain, Recipe, Stage};
 use gfn_core::environment::Environment;
 use gfn_core::exact::{EdgePolicy, StateGraph, normalise};
 use gfn_core::metrics::l1;
@@ -39,7 +39,32 @@ pub struct Training {
     pub server_start: ServerStart,
 }
 
+/// Steps of the stages.
+#[derive(Debug, Clone, Copy)]
+pub struct Steps {
+    /// Of a client.
+    pub client: u64,
+    /// Of a client in an extra round.
+    pub round: u64,
+    /// Of the server.
+    pub server: u64,
+    /// Of a centralised run.
+    pub centralised: u64,
+}
+
 impl Training {
+    /// The recipes of a domain, with these numbers of steps.
+    pub fn of<D: Domain>(domain: &D, steps: Steps, server_start: ServerStart) -> Self {
+        let of = |stage, steps| with_steps(domain.recipe(stage), steps);
+        Training {
+            client: of(Stage::Client, steps.client),
+            round: of(Stage::ClientRound, steps.round),
+            server: of(Stage::Server, steps.server),
+            centralised: of(Stage::Centralised, steps.centralised),
+            server_start,
+        }
+    }
+
     /// The recipe of a stage.
     pub fn recipe(&self, stage: Stage) -> &Recipe {
         match stage {

@@ -3,11 +3,16 @@
 use std::sync::Arc;
 
 use gfn_core::Result;
+use gfn_core::domain::Recipe;
 use gfn_core::grid::{BeaconReward, Cell, Grid};
+use gfn_core::optimizer::AdamSettings;
+use gfn_core::policy::{Activation, MlpSettings, PolicyKind};
 use gfn_core::reward::LogReward;
+use gfn_core::rollout::{Share, Source};
+use gfn_core::trainer::TrainSettings;
 
-use super::{Common, for_quick, own, with_proposals};
-use crate::experiment::problem::{Factors, Problem, ServerStart, Sum, Training};
+use super::for_quick;
+use crate::experiment::problem::{Factors, Problem, ServerStart, Sum, Training, with_steps};
 
 /// Cells per axis, and those of `--quick`.
 const SIDES: [usize; 2] = [9, 5];
@@ -36,13 +41,32 @@ pub fn grid(quick: bool) -> Result<Problem<Grid>> {
     Problem::new("grid", Arc::new(env), clients, product, for_quick(training(), quick), Some(factors))
 }
 
-pub(super) fn training() -> Training {
-    let common = Common { hidden: &[128, 128], batch_size: 256, rate: 1e-2, averaging: 0.996 };
+/// How the stages are trained: the network sees nearly every cell in every batch.
+fn training() -> Training {
+    let policy = MlpSettings {
+        hidden: vec![128, 128],
+        activation: Activation::Smooth,
+        linear_path: true,
+        output_scale: 0.1,
+        ..MlpSettings::default()
+    };
+    let recipe = |steps: u64, proposals: f64| {
+        let mut behaviour = vec![Share { share: 1.0 - proposals, source: Source::on_policy(0.05) }];
+        behaviour.extend((proposals > 0.0).then_some(Share { share: proposals, source: Source::Proposals }));
+        let settings = TrainSettings {
+            batch_size: 256,
+            optimizer: AdamSettings { rate: 1e-2, beta2: 0.99, clip_norm: None, ..AdamSettings::default() },
+            behaviour,
+            averaging: Some(0.99),
+            ..TrainSettings::default()
+        };
+        with_steps(Recipe { policy: PolicyKind::Mlp(policy.clone()), settings, chain_objects: 0 }, steps)
+    };
     Training {
-        client: common.recipe(2000, own()),
-        round: common.recipe(1000, with_proposals()),
-        server: common.recipe(2000, own()),
-        centralised: common.recipe(2000, own()),
+        client: recipe(2000, 0.0),
+        round: recipe(1000, 0.5),
+        server: recipe(2000, 0.0),
+        centralised: recipe(2000, 0.0),
         server_start: ServerStart::Fresh,
     }
 }

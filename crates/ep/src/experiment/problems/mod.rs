@@ -13,13 +13,7 @@ pub use sequences::sequences;
 pub use trees::{TreeData, trees};
 
 use gfn_core::Result;
-use gfn_core::domain::Recipe;
 use gfn_core::environment::{Environment, fingerprint};
-use gfn_core::losses::Balance;
-use gfn_core::optimizer::AdamSettings;
-use gfn_core::policy::{Activation, MlpSettings, PolicyKind};
-use gfn_core::rollout::{Share, Source};
-use gfn_core::trainer::TrainSettings;
 
 use super::problem::{Problem, Training};
 
@@ -96,68 +90,17 @@ fn for_quick(training: Training, quick: bool) -> Training {
     if quick { training.with_steps_times(QUICK_STEPS) } else { training }
 }
 
-/// Hash of the recipes of all domains: results of others are not to be mixed with them.
+/// Hash of how the problems of all domains are trained: results of other recipes are not to be mixed with them.
 pub fn recipes_fingerprint() -> Result<String> {
-    let recipes = [
-        grid::training(),
-        multisets::training(),
-        sequences::training(),
-        trees::training(&TreeData::of_the_paper(false)),
-        networks::training(&NetworkData::of_the_paper(false))?,
-    ];
-    let texts: Vec<String> = recipes.iter().map(|training| format!("{training:?}")).collect();
-    Ok(fingerprint(&texts.iter().map(String::as_str).collect::<Vec<_>>()))
-}
-
-/// What the recipes of grid, multisets and sequences have in common: contrastive balance over all pairs, a smooth
-/// multilayer perceptron with a linear path, Adam with β₂ = .99 and cosine decay, averaged parameters.
-struct Common {
-    hidden: &'static [usize],
-    batch_size: usize,
-    rate: f64,
-    averaging: f64,
-}
-
-impl Common {
-    fn recipe(&self, steps: u64, behaviour: Vec<Share>) -> Recipe {
-        let policy = MlpSettings {
-            hidden: self.hidden.to_vec(),
-            activation: Activation::Smooth,
-            linear_path: true,
-            output_scale: 0.1,
-            ..MlpSettings::default()
-        };
-        let settings = TrainSettings {
-            loss: Balance::Contrastive,
-            batch_size: self.batch_size,
-            optimizer: AdamSettings {
-                rate: self.rate,
-                beta2: 0.99,
-                clip_norm: None,
-                ..AdamSettings::default()
-            },
-            behaviour,
-            averaging: Some(self.averaging),
-            ..TrainSettings::default()
-        };
-        super::problem::with_steps(
-            Recipe { policy: PolicyKind::Mlp(policy), settings, chain_objects: 0 },
-            steps,
-        )
+    struct Describe;
+    impl Visitor for Describe {
+        type Output = String;
+        fn visit<E: Environment>(self, problem: &Problem<E>) -> Result<String> {
+            Ok(format!("{:?}", problem.training))
+        }
     }
-}
-
-/// The policy itself with 5 % uniform steps, and a share of another source.
-fn own_and(share: f64, other: Source) -> Vec<Share> {
-    vec![Share { share: 1.0 - share, source: Source::on_policy(0.05) }, Share { share, source: other }]
-}
-
-/// The policy itself with 5 % uniform steps.
-fn own() -> Vec<Share> {
-    vec![Share { share: 1.0, source: Source::on_policy(0.05) }]
-}
-
-/// Half of the walks backward from what the server proposed.
-fn with_proposals() -> Vec<Share> {
-    own_and(0.5, Source::Proposals)
+    // The small problems are trained by the same recipes.
+    let texts = DOMAINS.iter().map(|domain| domain.with_problem(true, 0, Describe));
+    let texts: Vec<String> = texts.collect::<Result<_>>()?;
+    Ok(fingerprint(&texts.iter().map(String::as_str).collect::<Vec<_>>()))
 }

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use gfn_core::Result;
+use gfn_core::domain::Domain as _;
 use gfn_core::random::stream;
 use gfn_core::reward::LogReward;
-use gfn_core::rollout::Source;
-use gfn_multiset::{AdditiveReward, Multiset, Multisets};
+use gfn_multiset::{AdditiveReward, Item, Multiset, MultisetDomain, MultisetSettings, Multisets};
 use rand::RngExt;
 
-use super::{Common, Domain, for_quick, own, own_and, with_proposals};
-use crate::experiment::problem::{Factors, Problem, ServerStart, Training};
+use super::{Domain, for_quick};
+use crate::experiment::problem::{Factors, Problem, ServerStart, Steps, Training};
 
 /// Kinds and items, and those of `--quick`.
 const SIZES: [(usize, usize); 2] = [(10, 8), (4, 3)];
@@ -18,7 +18,9 @@ const SIZES: [(usize, usize); 2] = [(10, 8), (4, 3)];
 /// The problem; the seed draws the values.
 pub fn multisets(quick: bool, seed: u64) -> Result<Problem<Multisets>> {
     let (kinds, size) = SIZES[usize::from(quick)];
-    let env = Multisets::new(kinds, size)?;
+    let item = |kind| Item { name: format!("item {kind}"), capacity: None };
+    let domain = MultisetDomain::new(MultisetSettings { size, items: (0..kinds).map(item).collect() })?;
+    let env = Arc::clone(domain.environment());
     let mut rng = stream(seed, "values of multisets", 0);
     let values = |_| AdditiveReward::new(&env, (0..kinds).map(|_| rng.random::<f64>()).collect());
     let rewards: Vec<AdditiveReward> =
@@ -44,18 +46,8 @@ pub fn multisets(quick: bool, seed: u64) -> Result<Problem<Multisets>> {
             log_orders
         }),
     };
-    Problem::new("multisets", Arc::new(env), clients, product, for_quick(training(), quick), Some(factors))
+    let training = for_quick(Training::of(&domain, STEPS, ServerStart::Fresh), quick);
+    Problem::new("multisets", env, clients, product, training, Some(factors))
 }
 
-pub(super) fn training() -> Training {
-    let common = Common { hidden: &[96, 96, 96], batch_size: 128, rate: 5e-3, averaging: 0.998 };
-    // Random log-weights on the actions of a trajectory imitate the factors that a client does not know.
-    let tilted = Source::Own { scale: 1.0, random_scale: false, epsilon: 0.05, tilt: 1.0 };
-    Training {
-        client: common.recipe(5000, own_and(0.3, tilted)),
-        round: common.recipe(2500, with_proposals()),
-        server: common.recipe(3000, own()),
-        centralised: common.recipe(3000, own()),
-        server_start: ServerStart::Fresh,
-    }
-}
+const STEPS: Steps = Steps { client: 5000, round: 2500, server: 3000, centralised: 3000 };

@@ -6,11 +6,11 @@ use gfn_bn::data::ColumnSchema;
 use gfn_bn::simulate::{Edges, SimulationSettings, Sites, simulate_gaussian};
 use gfn_bn::{BgeSettings, Dag, DagDomain, DagEnvironment, DagReward, NetworkSettings};
 use gfn_core::Result;
-use gfn_core::domain::{Domain as _, Stage};
+use gfn_core::domain::Domain as _;
 use gfn_core::reward::LogReward;
 
 use super::for_quick;
-use crate::experiment::problem::{Factors, Problem, ServerStart, Training, with_steps};
+use crate::experiment::problem::{Factors, Problem, ServerStart, Steps, Training};
 
 /// Simulated rows, dealt to clients.
 #[derive(Debug, Clone)]
@@ -63,28 +63,14 @@ pub fn networks(data: &NetworkData, seed: u64) -> Result<Problem<DagEnvironment>
             0.0
         }),
     };
-    Problem::new("networks", env, clients, product, training(data)?, Some(factors))
+    let training = for_quick(Training::of(&domain, STEPS, ServerStart::ClientLogits), data.quick);
+    Problem::new("networks", env, clients, product, training, Some(factors))
 }
 
-/// Steps of a client, a round, the server, and a centralised run.
-const STEPS: [u64; 4] = [8000, 4000, 4000, 8000];
+const STEPS: Steps = Steps { client: 8000, round: 4000, server: 4000, centralised: 8000 };
 
 /// The domain over the nodes X0, X1, … of simulated tables.
 fn domain(data: &NetworkData) -> Result<DagDomain> {
     let column = |node| ColumnSchema { name: format!("X{node}"), levels: None };
     DagDomain::new(NetworkSettings::new((0..data.nodes).map(column).collect()))
-}
-
-pub(super) fn training(data: &NetworkData) -> Result<Training> {
-    let domain = domain(data)?;
-    let of = |stage, steps| with_steps(domain.recipe(stage), steps);
-    let [client, round, server, centralised] = STEPS;
-    let training = Training {
-        client: of(Stage::Client, client),
-        round: of(Stage::ClientRound, round),
-        server: of(Stage::Server, server),
-        centralised: of(Stage::Centralised, centralised),
-        server_start: ServerStart::ClientLogits,
-    };
-    Ok(for_quick(training, data.quick))
 }

@@ -3,24 +3,25 @@
 use std::sync::Arc;
 
 use gfn_core::Result;
+use gfn_core::domain::Domain as _;
 use gfn_core::random::stream;
 use gfn_core::reward::LogReward;
-use gfn_core::rollout::Source;
-use gfn_seq::{AdditiveReward, PositionWeights, Sequence, Sequences};
+use gfn_seq::{AdditiveReward, PositionWeights, Sequence, SequenceDomain, SequenceSettings, Sequences};
 use rand::RngExt;
 use rand::rngs::ChaCha8Rng;
 
-use super::{Common, Domain, for_quick, own, own_and, with_proposals};
-use crate::experiment::problem::{Factors, Problem, ServerStart, Training};
+use super::{Domain, for_quick};
+use crate::experiment::problem::{Factors, Problem, ServerStart, Steps, Training};
 
 /// Tokens and longest length, and those of `--quick`.
-const SIZES: [(usize, usize); 2] = [(6, 6), (3, 3)];
+const SIZES: [(&str, usize); 2] = [("ABCDEF", 6), ("ABC", 3)];
 
 /// The problem. Position weights and token scores are normal with standard deviation √`scale`, so that log-rewards are in
 /// proportion to `scale`; the seed draws them.
 pub fn sequences(quick: bool, scale: f64, seed: u64) -> Result<Problem<Sequences>> {
-    let (tokens, length) = SIZES[usize::from(quick)];
-    let env = Sequences::new(tokens, length, false)?;
+    let (alphabet, length) = SIZES[usize::from(quick)];
+    let domain = SequenceDomain::new(&SequenceSettings { alphabet: alphabet.into(), length, exact: false })?;
+    let (env, tokens) = (Arc::clone(domain.environment()), alphabet.len());
     let mut rng = stream(seed, "scores of sequences", 0);
     let reward = |_| {
         let p = (0..length).map(|_| scale.sqrt() * normal(&mut rng)).collect();
@@ -44,7 +45,8 @@ pub fn sequences(quick: bool, scale: f64, seed: u64) -> Result<Problem<Sequences
             0.0
         }),
     };
-    Problem::new("sequences", Arc::new(env), clients, product, for_quick(training(), quick), Some(factors))
+    let training = for_quick(Training::of(&domain, STEPS, ServerStart::Fresh), quick);
+    Problem::new("sequences", env, clients, product, training, Some(factors))
 }
 
 /// A standard normal number (Box & Muller 1958).
@@ -53,13 +55,4 @@ fn normal(rng: &mut ChaCha8Rng) -> f64 {
     (-2.0 * u.ln()).sqrt() * (2.0 * std::f64::consts::PI * v).cos()
 }
 
-pub(super) fn training() -> Training {
-    let common = Common { hidden: &[128, 128], batch_size: 64, rate: 1e-2, averaging: 0.999 };
-    Training {
-        client: common.recipe(8000, own_and(0.3, Source::UniformPolicy)),
-        round: common.recipe(4000, with_proposals()),
-        server: common.recipe(8000, own()),
-        centralised: common.recipe(8000, own()),
-        server_start: ServerStart::Fresh,
-    }
-}
+const STEPS: Steps = Steps { client: 8000, round: 4000, server: 8000, centralised: 8000 };

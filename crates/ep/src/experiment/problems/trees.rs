@@ -2,18 +2,18 @@
 
 use std::sync::Arc;
 
-use gfn_core::domain::{Domain as _, Stage};
+use gfn_core::domain::Domain as _;
 use gfn_core::environment::Environment as _;
 use gfn_core::random::stream;
 use gfn_core::reward::LogReward;
 use gfn_core::{Error, Result};
 use gfn_phylo::{
-    Alignment, BranchLengths, Forest, MergeForest, SubstitutionModel, TreeDomain, TreeReward, recipe,
+    Alignment, BranchLengths, Forest, MergeForest, SubstitutionModel, TreeDomain, TreeReward,
     simulate_alignment,
 };
 
 use super::for_quick;
-use crate::experiment::problem::{Problem, ServerStart, Training, with_steps};
+use crate::experiment::problem::{Problem, ServerStart, Steps, Training};
 use crate::experiment::training::seed_of;
 
 /// Expected substitutions per site on every branch.
@@ -74,24 +74,11 @@ pub fn trees(data: &TreeData, seed: u64) -> Result<Problem<MergeForest>> {
     }
     // All sites together have fewer distinct patterns than the clients' have in sum, and cost less for it.
     let product = reward(&alignment)?;
-    Problem::new("trees", Arc::clone(domain.environment()), clients, product, training(data), None)
+    let training = for_quick(Training::of(&domain, STEPS, ServerStart::ClientLogits), data.quick);
+    Problem::new("trees", Arc::clone(domain.environment()), clients, product, training, None)
 }
 
-/// Steps of a client, a round, the server, and a centralised run.
-const STEPS: [u64; 4] = [8000, 4000, 4000, 8000];
-
-pub(super) fn training(data: &TreeData) -> Training {
-    let of = |stage, steps| with_steps(recipe(stage, data.leaves, false), steps);
-    let [client, round, server, centralised] = STEPS;
-    let training = Training {
-        client: of(Stage::Client, client),
-        round: of(Stage::ClientRound, round),
-        server: of(Stage::Server, server),
-        centralised: of(Stage::Centralised, centralised),
-        server_start: ServerStart::ClientLogits,
-    };
-    for_quick(training, data.quick)
-}
+const STEPS: Steps = Steps { client: 8000, round: 4000, server: 4000, centralised: 8000 };
 
 /// `temper` · log p(D | tree), under a uniform prior over topologies.
 struct Tempered {
