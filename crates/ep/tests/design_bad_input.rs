@@ -81,6 +81,8 @@ fn files_that_are_no_specs() {
     succeed(&["plan", "multiset", &folder.name("spec.toml"), "--out", &plan]);
     folder.write("spec.toml", folder.read("plan.toml"));
     refuse_run(&folder, 3, &[], &["this is a plan, for `ep train`"]);
+    folder.write("spec.toml", "alphabet = \"dna\"\n");
+    refuse_run(&folder, 3, &[], &["line 1, column 1", "this looks like a SPEC of `ep seq run`"]);
     folder.write("spec.toml", VALUES);
     refuse_run(&folder, 3, &[], &["spec.toml, line 1", "a SPEC of `ep multiset run`"]);
     folder.write("spec.toml", [0xff, 0xfe]);

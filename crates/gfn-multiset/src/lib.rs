@@ -1,4 +1,4 @@
-//! Multisets for GFlowNets: additive rewards, and the tutorial for a domain of one's own.
+//! Multisets for GFlowNets: values of items and pairs, and the tutorial for a domain of one's own.
 //!
 //! A domain needs three things: a **state** type, an **environment** that says how states are built step by step,
 //! and a **reward**. Here they are, each in the smallest form that is still real; copy this crate to start your own.
@@ -9,6 +9,10 @@
 //!    does everything else: batches, sampling, networks, losses, enumeration. Two more functions are optional:
 //!    `log_backward_after`, because p_B is known here without taking the step, and `sample_object`.
 //! 3. [`AdditiveReward`] implements [`gfn_core::reward::LogReward`]: one function, log R(x) in natural log.
+//!    [`MultisetReward`] adds values of pairs of items.
+//!
+//! For runs, plans and the command line a domain says a little more: [`MultisetDomain`] implements
+//! [`gfn_core::domain::Domain`], which is names of objects, the reader of a client's file ([`data`]) and a recipe.
 //!
 //! Then let `gfn_core::testing::check_environment` walk through a small instance, compare with
 //! [`gfn_core::exact::StateGraph`], and train.
