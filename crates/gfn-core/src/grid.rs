@@ -201,7 +201,8 @@ impl LogReward<Grid> for BeaconReward {
     fn log_reward(&self, _env: &Grid, cell: &Cell) -> f64 {
         let axes = cell.coordinates.iter().zip(&self.beacon.coordinates);
         let distance: u32 = axes.map(|(&x, &b)| u32::from(x.abs_diff(b))).sum();
-        -self.beta * (1.22 * f64::from(distance)).ln_1p()
+        // A difference, so that the beacon itself has 0 and not −0, which files would show.
+        0.0 - self.beta * (1.22 * f64::from(distance)).ln_1p()
     }
 }
 

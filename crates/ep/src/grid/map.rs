@@ -30,6 +30,11 @@ struct Map {
     probabilities: Vec<f64>,
 }
 
+/// The number of cells, where there are few enough for exact maps.
+pub fn exact_cells(env: &Grid) -> Option<usize> {
+    env.side().checked_pow(env.dimensions() as u32).filter(|&n| n <= EXACT_CELLS)
+}
+
 /// The two maps.
 pub struct Maps {
     target: Option<Map>,
@@ -44,7 +49,7 @@ impl Maps {
     /// Of an aggregate; the target is known where the clients' data are at hand.
     pub fn of(domain: &GridDomain, results: &Results<GridDomain>) -> Result<Self> {
         let env = domain.environment().as_ref();
-        let cells = env.side().checked_pow(env.dimensions() as u32).filter(|&n| n <= EXACT_CELLS);
+        let cells = exact_cells(env);
         let map = |weighted: &mut dyn Iterator<Item = (&Cell, f64)>| Map::of(env, weighted);
         let (learned, target) = match cells {
             Some(limit) => {

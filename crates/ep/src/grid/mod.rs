@@ -12,11 +12,14 @@ use std::path::PathBuf;
 
 use gfn_core::Result;
 use gfn_core::domain::Domain;
+use gfn_core::exact::StateGraph;
 use gfn_core::grid::Cell;
+use gfn_core::math::log_sum_exp;
 use gfn_core::tensor_file::write_atomically;
 use serde::Deserialize;
 use serde_json::json;
 
+use crate::design::found::Preferences;
 use crate::design::spec::{DesignSpec, SpecClient};
 use crate::design::{Design, More, Results};
 use crate::plan::Plan;
@@ -84,6 +87,16 @@ impl Design for GridDomain {
         for (axis, &x) in env.coordinates(cell).iter().enumerate() {
             visit(axis * env.side() + usize::from(x), 1.0);
         }
+    }
+
+    fn log_partition(&self, files: &[PathBuf], weights: &[f64]) -> Result<Option<f64>> {
+        let env = self.environment().as_ref();
+        let Some(limit) = map::exact_cells(env) else { return Ok(None) };
+        let rewards =
+            files.iter().map(|file| Ok(self.read_client(file)?.reward)).collect::<Result<Vec<_>>>()?;
+        let preferences = Preferences { rewards, weights: weights.to_vec() };
+        let graph = StateGraph::enumerate(env, limit)?;
+        Ok(Some(log_sum_exp(&graph.log_rewards(env, &preferences))))
     }
 
     fn lists_features(&self) -> bool {

@@ -130,7 +130,9 @@ impl Design for SequenceDomain {
 
     fn write_more(&self, results: &Results<Self>) -> Result<More> {
         let found = results.found;
-        let sampled = found.designs.iter().map(|design| (&design.object, design.share));
+        // Counts add up exactly, shares do not.
+        let n = found.sampled.len() as f64;
+        let sampled = found.designs.iter().map(|design| (&design.object, (design.share * n).round()));
         let profile = Profile::of(self.alphabet().len(), self.environment().max_length(), sampled);
         output::write_profile(&results.out.join(output::PROFILE), self.alphabet(), &profile)?;
         if matches!(self.alphabet().name(), "dna" | "protein") {
