@@ -141,8 +141,10 @@ impl Visitor for Measure<'_> {
 
 fn page(options: &Options, results: &Results) -> Result<Page> {
     let numbers = CLIENTS[usize::from(options.quick)];
+    let leaves = TreeData::of_the_paper(options.quick).leaves;
+    let nodes = NetworkData::of_the_paper(options.quick).nodes;
     let mut text = format!(
-        "Fixed data: {} sites of 7 taxa, {} rows of 4 variables, dealt evenly to N clients. Growing data: {} sites and {} \
+        "Fixed data: {} sites of {leaves} taxa, {} rows of {nodes} variables, dealt evenly to N clients. Growing data: {} sites and {} \
          rows for each client. Likelihoods of trees have the exponent {TEMPER}, so that not one tree has all of the mass. \
          Every policy is trained for a quarter of its recipe's steps, whatever N is; the centralised run sees all data and computes likelihoods on distinct site patterns, as the \
          clients do. On networks the product is the posterior of one graph with separate parameters for each client, so \
