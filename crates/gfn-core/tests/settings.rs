@@ -10,7 +10,7 @@ use gfn_core::grid::{Cell, Grid, HypergridReward};
 use gfn_core::losses::Balance;
 use gfn_core::observer::{Control, Observer, StepReport, Stopped};
 use gfn_core::optimizer::AdamSettings;
-use gfn_core::policy::{MlpSettings, PolicyKind, PolicySpec, SetEncoderSettings};
+use gfn_core::policy::{MlpSettings, Policy, PolicyKind, PolicySpec, SetEncoderSettings};
 use gfn_core::reward::{RewardTarget, Target};
 use gfn_core::rollout::{Share, Source};
 use gfn_core::trainer::{Annealing, Budget, TrainSettings, Trainer};
@@ -341,4 +341,38 @@ fn proposals_that_are_missing_leave_their_place_to_the_policy() {
     };
     let mut trainer = trainer(settings).unwrap();
     assert_eq!(trainer.run(&mut |_: &_| Control::Continue).unwrap(), Stopped::BudgetSpent);
+}
+
+/// The average is that of its definition: in step t the decay is min(d, (1 + t) / (10 + t)), and what training began with
+/// is soon forgotten.
+#[test]
+fn averages_follow_their_definition_and_forget_the_start() {
+    let policy = || policy_spec(grid().as_ref(), PolicyKind::Mlp(MlpSettings::default())).build(0).unwrap();
+    let settings =
+        TrainSettings { budget: Budget::Steps(40), averaging: Some(0.999), ..TrainSettings::default() };
+    let target = Arc::new(RewardTarget { reward: HypergridReward::default() });
+    let mut trainer = Trainer::new(grid(), target, policy(), settings).unwrap();
+    let parameters = |policy: &dyn Policy| -> Vec<f32> {
+        policy.tensors().into_iter().flat_map(|tensor| tensor.values).collect()
+    };
+    let mut expected: Vec<f64> = Vec::new();
+    let mut share_of_first = 1.0;
+    for t in 0..40 {
+        trainer.step().unwrap();
+        let values = parameters(trainer.policy().as_policy());
+        let decay = 0.999f64.min((1 + t) as f64 / (10 + t) as f64);
+        if t == 0 {
+            expected = values.iter().map(|&v| f64::from(v)).collect();
+        } else {
+            share_of_first *= decay;
+            for (average, value) in expected.iter_mut().zip(values) {
+                *average = decay * *average + (1.0 - decay) * f64::from(value);
+            }
+        }
+    }
+    let found = parameters(trainer.finish().policy.as_policy());
+    for (found, expected) in found.iter().zip(&expected) {
+        assert!((f64::from(*found) - expected).abs() < 1e-5 * (1.0 + expected.abs()), "{found} {expected}");
+    }
+    assert!(share_of_first < 1e-5, "{share_of_first}");
 }

@@ -337,6 +337,8 @@ impl<E: Environment> Trainer<E> {
 
     fn update_average(&mut self) {
         let Some(decay) = self.settings.averaging else { return };
+        // At first over fewer steps, so that what training began with is forgotten however short it is.
+        let decay = decay.min((1 + self.step) as f64 / (10 + self.step) as f64);
         let parameters = self.policy.parameters_mut();
         let average = self.average.get_or_insert_with(|| parameters.iter().map(|p| (**p).clone()).collect());
         for (average, values) in average.iter_mut().zip(parameters) {

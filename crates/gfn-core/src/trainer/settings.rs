@@ -51,7 +51,8 @@ pub struct TrainSettings {
     pub annealing: Option<Annealing>,
     /// Maximum likelihood of the chain's objects before the loss. The learning rate falls in each of the two phases.
     pub pretraining: Option<Pretraining>,
-    /// Decay of the moving average of the parameters that is handed over instead of the last ones.
+    /// Decay of the moving average of the parameters that is handed over instead of the last ones. After t steps it is at
+    /// most (1 + t) / (10 + t).
     pub averaging: Option<f64>,
     /// Objects kept for replay.
     pub replay_capacity: usize,
