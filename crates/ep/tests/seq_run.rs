@@ -4,7 +4,7 @@ mod support;
 
 use support::{Folder, data_set, is_decreasing, refuse, run, succeed};
 
-const STEPS: [&str; 7] = ["--budget", "300steps", "--samples", "2000", "--threads", "1", "--quiet"];
+const STEPS: [&str; 7] = ["--budget", "200steps", "--samples", "2000", "--threads", "1", "--quiet"];
 
 #[test]
 fn the_example_gives_sequences_with_what_clients_say_of_them() {

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::alphabet::Alphabet;
 use crate::data::{ClientTable, read_client_table};
 use crate::environment::{Sequence, Sequences};
-use crate::recipe::recipe;
+use crate::recipe::{TIME_PARTS, recipe};
 use crate::reward::Product;
 
 /// The name of the sequence without letters in files.
@@ -118,5 +118,9 @@ impl Domain for SequenceDomain {
 
     fn recipe(&self, stage: Stage) -> Recipe {
         recipe(stage)
+    }
+
+    fn time_parts(&self) -> [f64; 3] {
+        TIME_PARTS
     }
 }

@@ -7,6 +7,9 @@ use gfn_core::policy::{Activation, MlpSettings, PolicyKind};
 use gfn_core::rollout::{Share, Source};
 use gfn_core::trainer::TrainSettings;
 
+/// How time is divided, see [`gfn_core::domain::Domain::time_parts`].
+pub const TIME_PARTS: [f64; 3] = [5.0, 5.0, 5.0];
+
 /// The recipe of a stage.
 pub fn recipe(stage: Stage) -> Recipe {
     let server = stage == Stage::Server;
@@ -28,7 +31,8 @@ pub fn recipe(stage: Stage) -> Recipe {
         }),
         settings: TrainSettings {
             loss: Balance::Contrastive,
-            batch_size: 64,
+            // The noise of the server's own training is what limits the aggregate: clients have smaller errors by far.
+            batch_size: if server { 256 } else { 64 },
             optimizer: AdamSettings { rate: 1e-2, beta2: 0.99, clip_norm: None, ..AdamSettings::default() },
             behaviour,
             averaging: Some(0.99),
