@@ -180,7 +180,13 @@ pub fn content_key<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> String {
 
 /// The newest round of which the file is there; `name` says what it is called.
 pub fn newest_round(folder: &Path, name: impl Fn(u32) -> String) -> Option<u32> {
-    (0..).take_while(|&round| folder.join(name(round)).exists()).last()
+    let first = folder.join(name(0));
+    let round = |entry: std::io::Result<std::fs::DirEntry>| {
+        let name = entry.ok()?.file_name().into_string().ok()?;
+        name.strip_prefix("round-")?.split('.').next()?.parse().ok()
+    };
+    let rounds = std::fs::read_dir(first.parent()?).ok()?.filter_map(round);
+    rounds.filter(|&round| folder.join(name(round)).exists()).max()
 }
 
 fn hash_file(path: &Path) -> Result<String> {
@@ -221,4 +227,24 @@ pub fn server_checkpoint(round: u32) -> String {
 /// Objects the server proposes to clients for their round number `round` (from 1); the domain says how the file ends.
 pub fn proposals_file(round: u32, extension: &str) -> String {
     format!("server/proposals-{round}.{extension}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_round_is_found_where_earlier_ones_are_missing() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(newest_round(folder.path(), server_file), None);
+        std::fs::create_dir(folder.path().join("server")).unwrap();
+        assert_eq!(newest_round(folder.path(), server_file), None);
+        for round in [2, 10] {
+            std::fs::write(folder.path().join(server_file(round)), "").unwrap();
+        }
+        for other in ["round-11.txt", "round-x.safetensors", "proposals-12.txt"] {
+            std::fs::write(folder.path().join("server").join(other), "").unwrap();
+        }
+        assert_eq!(newest_round(folder.path(), server_file), Some(10));
+    }
 }
