@@ -27,6 +27,8 @@ pub mod plot;
 pub mod problem;
 pub mod problems;
 pub mod results;
+mod scale;
+mod sparse;
 mod table1;
 pub mod tasks;
 pub mod training;
@@ -76,7 +78,8 @@ pub trait Experiment: Sync {
 }
 
 /// All experiments, in the order of `ep experiment list`.
-pub const EXPERIMENTS: &[&dyn Experiment] = &[&table1::Table1, &losses::Losses, &clients::Clients];
+pub const EXPERIMENTS: &[&dyn Experiment] =
+    &[&table1::Table1, &losses::Losses, &clients::Clients, &sparse::Sparse, &scale::Scale];
 
 /// The experiment of this name.
 pub fn find(name: &str) -> Result<&'static dyn Experiment> {

@@ -38,11 +38,11 @@ pub fn grid(quick: bool) -> Result<Problem<Grid>> {
         }),
     };
     let product = Arc::new(Sum(clients.clone()));
-    Problem::new("grid", Arc::new(env), clients, product, for_quick(training(), quick), Some(factors))
+    Problem::new("grid", Arc::new(env), clients, product, for_quick(grid_training(), quick), Some(factors))
 }
 
 /// How the stages are trained: the network sees nearly every cell in every batch.
-fn training() -> Training {
+pub fn grid_training() -> Training {
     let policy = MlpSettings {
         hidden: vec![128, 128],
         activation: Activation::Smooth,

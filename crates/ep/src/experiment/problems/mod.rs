@@ -6,7 +6,7 @@ mod networks;
 mod sequences;
 mod trees;
 
-pub use grid::grid;
+pub use grid::{grid, grid_training};
 pub use multisets::multisets;
 pub use networks::{NetworkData, networks};
 pub use sequences::sequences;
