@@ -172,8 +172,8 @@ pub fn aggregate<D: Domain>(
     Ok(ServerModel { meta, clients: policies, policy: Arc::from(as_policy(trained.policy)) })
 }
 
-/// Objects the server sends to the clients for an extra round: half sampled from the aggregate, half from it with
-/// its logits halved, so that clients also learn what lies around the product's mass.
+/// Objects the server sends to the clients for an extra round: half sampled from the aggregate, half from it with its
+/// logits scaled ([`Domain::proposal_scale`]).
 pub fn propose<D: Domain>(
     domain: &D,
     server: &ServerModel,
@@ -182,7 +182,7 @@ pub fn propose<D: Domain>(
 ) -> Vec<<D::Env as Environment>::State> {
     let env = domain.environment().as_ref();
     let walk = |i: usize| Walk::Forward {
-        scale: if i.is_multiple_of(2) { 1.0 } else { 0.5 },
+        scale: if i.is_multiple_of(2) { 1.0 } else { domain.proposal_scale() },
         epsilon: 0.0,
         tilt: 0.0,
     };

@@ -16,7 +16,7 @@ use crate::environment::DagEnvironment;
 use crate::exact::LocalScoreTable;
 use crate::knowledge::Knowledge;
 use crate::prior::{DagPrior, GraphPrior};
-use crate::recipe::{recipe, time_parts};
+use crate::recipe::{proposal_scale, recipe, time_parts};
 use crate::reward::DagReward;
 use crate::score::{GaussianStatistics, LocalScore, RowCounts, ScoreSettings, Statistics};
 
@@ -303,6 +303,10 @@ impl Domain for DagDomain {
 
     fn time_parts(&self) -> [f64; 3] {
         time_parts(self.env.n_nodes())
+    }
+
+    fn proposal_scale(&self) -> f64 {
+        proposal_scale(self.env.n_nodes())
     }
 }
 

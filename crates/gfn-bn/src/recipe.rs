@@ -24,6 +24,11 @@ pub fn time_parts(d: usize) -> [f64; 3] {
     if d >= LARGE_FROM { [4.0, 6.0, 3.0] } else { [7.0, 3.0, 7.0] }
 }
 
+/// See [`gfn_core::domain::Domain::proposal_scale`].
+pub fn proposal_scale(d: usize) -> f64 {
+    if d >= LARGE_FROM { 1.0 } else { 0.5 }
+}
+
 /// The recipe of a stage for `d` nodes, with another loss than its own if one is given.
 pub fn recipe(stage: Stage, d: usize, loss: Option<Balance>) -> Recipe {
     let chain = d >= CHAIN_FROM;
@@ -38,6 +43,10 @@ pub fn recipe(stage: Stage, d: usize, loss: Option<Balance>) -> Recipe {
     let behaviour = match stage {
         // Other orders of the edges of good graphs, which the policy alone hardly visits where it underrates them.
         Stage::Server if d >= LARGE_FROM => vec![share(0.7, own), share(0.3, Source::Replay)],
+        // Own walks end far from both, and what is learned there is unlearned where it counts.
+        Stage::ClientRound if d >= LARGE_FROM => {
+            vec![share(0.7, Source::Proposals), share(0.3, Source::Chain)]
+        }
         Stage::ClientRound if chain => {
             vec![share(0.5, Source::Proposals), share(0.3, Source::Chain), share(0.2, own)]
         }

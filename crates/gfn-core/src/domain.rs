@@ -96,4 +96,11 @@ pub trait Domain: Send + Sync {
     fn time_parts(&self) -> [f64; 3] {
         [7.0, 3.0, 7.0]
     }
+
+    /// Factor on the logits of the aggregate in half of the walks by which the server proposes objects for a round. Below
+    /// 1, clients also learn what lies around the product's mass; where walks are long and have many actions, flattened
+    /// ones end far from it, and 1 is better.
+    fn proposal_scale(&self) -> f64 {
+        0.5
+    }
 }
