@@ -20,13 +20,17 @@
 //! Names of methods, domains and metrics are part of `results.csv`. Whoever changes what a cell means raises the plan's
 //! number, so that older results are refused.
 
+mod bounds;
 mod clients;
+mod failing_client;
+mod heterogeneity;
 mod losses;
 pub mod page;
 pub mod plot;
 pub mod problem;
 pub mod problems;
 pub mod results;
+mod rounds;
 mod scale;
 mod sparse;
 mod table1;
@@ -78,8 +82,17 @@ pub trait Experiment: Sync {
 }
 
 /// All experiments, in the order of `ep experiment list`.
-pub const EXPERIMENTS: &[&dyn Experiment] =
-    &[&table1::Table1, &losses::Losses, &clients::Clients, &sparse::Sparse, &scale::Scale];
+pub const EXPERIMENTS: &[&dyn Experiment] = &[
+    &table1::Table1,
+    &losses::Losses,
+    &clients::Clients,
+    &sparse::Sparse,
+    &heterogeneity::Heterogeneity,
+    &scale::Scale,
+    &bounds::Bounds,
+    &failing_client::FailingClient,
+    &rounds::Rounds,
+];
 
 /// The experiment of this name.
 pub fn find(name: &str) -> Result<&'static dyn Experiment> {

@@ -10,7 +10,7 @@ pub use grid::{grid, grid_training};
 pub use multisets::multisets;
 pub use networks::{NetworkData, networks};
 pub use sequences::sequences;
-pub use trees::{TreeData, trees};
+pub use trees::{TreeData, simulated_sites, trees, trees_of_shards};
 
 use gfn_core::Result;
 use gfn_core::environment::{Environment, fingerprint};

@@ -43,15 +43,28 @@ impl TreeData {
 
 /// The problem; the seed draws a tree, uniformly over topologies, and the sites.
 pub fn trees(data: &TreeData, seed: u64) -> Result<Problem<MergeForest>> {
-    let taxa: Vec<String> = (0..data.leaves).map(|leaf| format!("t{leaf}")).collect();
+    let (domain, alignment) = simulated_sites(data.leaves, data.sites.iter().sum(), seed)?;
+    let mut first = 0;
+    let mut shards = Vec::new();
+    for &sites in &data.sites {
+        shards.push((first..first + sites).collect());
+        first += sites;
+    }
+    trees_of_shards(&domain, &alignment, &shards, data.temper, data.quick)
+}
+
+/// So many sites that evolved along one tree of `leaves` taxa, and the domain of these taxa. The seed draws the tree,
+/// uniformly over topologies, and the sites; the order of the rows is that of the domain's taxa.
+pub fn simulated_sites(leaves: usize, sites: usize, seed: u64) -> Result<(TreeDomain, Alignment)> {
+    let taxa: Vec<String> = (0..leaves).map(|leaf| format!("t{leaf}")).collect();
     let branches = BranchLengths::fixed(BRANCH_LENGTH)?;
     let model = SubstitutionModel::jc69();
-    let domain = TreeDomain::new(taxa.clone(), &taxa[data.leaves - 1], model.clone(), branches)?;
+    let domain = TreeDomain::new(taxa.clone(), &taxa[leaves - 1], model.clone(), branches)?;
     let Some(object) = domain.environment().sample_object(&mut stream(seed, "true tree", 0)) else {
         return Err(Error::usage(
             "leaves",
             "a number for which trees can be drawn",
-            data.leaves.to_string(),
+            leaves.to_string(),
             "use more",
         ));
     };
@@ -60,21 +73,27 @@ pub fn trees(data: &TreeData, seed: u64) -> Result<Problem<MergeForest>> {
         .iter_mut()
         .filter(|node| node.parent.is_some())
         .for_each(|node| node.length = Some(BRANCH_LENGTH));
-    let total: usize = data.sites.iter().sum();
-    let alignment = simulate_alignment(&tree, &model, total, seed_of(seed, "sites"))?;
+    let alignment = simulate_alignment(&tree, &model, sites, seed_of(seed, "sites"))?;
+    let order: Vec<usize> = taxa.iter().filter_map(|taxon| alignment.taxon_index(taxon)).collect();
+    Ok((domain, alignment.select_taxa(&order)))
+}
+
+/// The problem of clients that hold these sites of an alignment; the product is the likelihood of all of them.
+pub fn trees_of_shards(
+    domain: &TreeDomain,
+    alignment: &Alignment,
+    shards: &[Vec<usize>],
+    temper: f64,
+    quick: bool,
+) -> Result<Problem<MergeForest>> {
     let reward = |alignment: &Alignment| -> Result<Arc<dyn LogReward<MergeForest>>> {
-        Ok(Arc::new(Tempered { reward: domain.reward(alignment, 0.0)?, temper: data.temper }))
+        Ok(Arc::new(Tempered { reward: domain.reward(alignment, 0.0)?, temper }))
     };
-    let mut first = 0;
-    let mut clients = Vec::new();
-    for &sites in &data.sites {
-        let own: Vec<usize> = (first..first + sites).collect();
-        clients.push(reward(&alignment.select_sites(&own))?);
-        first += sites;
-    }
+    let of_shard = |sites: &Vec<usize>| reward(&alignment.select_sites(sites));
+    let clients = shards.iter().map(of_shard).collect::<Result<_>>()?;
     // All sites together have fewer distinct patterns than the clients' have in sum, and cost less for it.
-    let product = reward(&alignment)?;
-    let training = for_quick(Training::of(&domain, STEPS, ServerStart::ClientLogits), data.quick);
+    let product = reward(alignment)?;
+    let training = for_quick(Training::of(domain, STEPS, ServerStart::ClientLogits), quick);
     Problem::new("trees", Arc::clone(domain.environment()), clients, product, training, None)
 }
 
