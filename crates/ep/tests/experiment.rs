@@ -103,3 +103,203 @@ fn losses_are_measured_along_the_way() {
         assert!(svg.contains("sub-trajectory .9") && !svg.contains("NaN"), "{name}");
     }
 }
+
+/// The value of a measurement at every x it was taken at, of rows that start like this.
+fn curve(text: &str, start: &str) -> Vec<(f64, f64)> {
+    let points: Vec<(f64, f64)> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix(start)?.split_once(','))
+        .map(|(x, value)| (x.parse().unwrap(), value.parse().unwrap()))
+        .collect();
+    assert!(!points.is_empty(), "no {start} in {text}");
+    points
+}
+
+#[test]
+fn bounds_hold_and_small_errors_add_up_as_variances_do() {
+    let folder = Folder::new();
+    let out = folder.name("a");
+    let said = succeed(&["experiment", "bounds", "--quick", "--seeds", "1", "--out", &out]);
+    let results = folder.read("a/results.csv");
+    for (domain, numbers) in [("grid", [4, 16, 64]), ("multisets", [5, 10, 20])] {
+        for law in ["Gaussian", "Laplace", "Student t", "dropped mode", "shared half"] {
+            for n in numbers {
+                let of = |metric: &str| curve(&results, &format!("bounds,{domain},{law},{n},0,{metric}@"));
+                let (variance, jeffrey) = (of("variance"), of("jeffrey"));
+                let (w, sharp, l1) = (of("w"), of("sharp"), of("l1"));
+                for k in 0..w.len() {
+                    let (x, j) = jeffrey[k];
+                    // Theorem 3.4, its sharp form, and L1 = 2 TV ≤ 2 tanh(W/4).
+                    assert!(j <= sharp[k].1 + 1e-12 && sharp[k].1 <= w[k].1, "{domain} {law} {n} at {x}");
+                    assert!((sharp[k].1 - w[k].1 * (w[k].1 / 4.0).tanh()).abs() < 1e-9);
+                    assert!(l1[k].1 <= 2.0 * (w[k].1 / 4.0).tanh() + 1e-12);
+                    if w[k].1 < 0.1 {
+                        // log π̂/π lies in an interval of length W: J is the variance up to a factor 1 ± W.
+                        let ratio = j / variance[k].1;
+                        assert!((ratio - 1.0).abs() < w[k].1 + 1e-6, "{domain} {law} {n} at {x}: {ratio}");
+                    }
+                }
+                assert!(w.iter().any(|(_, w)| *w < 0.1), "no small errors of {law}");
+            }
+        }
+        // Errors that all clients share add up to N² of one's variance, and two values of equal mass reach the bound.
+        let shared = format!("bounds,{domain},shared half,{},0,", numbers[0]);
+        let variance = value(&results, &format!("{shared}variance@0.01,"));
+        assert!((variance / (1e-4 * f64::from(numbers[0] * numbers[0])) - 1.0).abs() < 1e-9);
+        let at = |metric: &str| value(&results, &format!("{shared}{metric}@0.001,"));
+        assert!(at("jeffrey") > 0.7 * at("sharp"), "{} {}", at("jeffrey"), at("sharp"));
+    }
+    assert!(said.out.contains("J ≤ W tanh(W/4) ≤ W") && !said.out.contains("a bug"), "{}", said.out);
+    assert!(
+        folder.read("a/bounds.svg").contains("Laplace")
+            && folder.read("a/bounds-ratio.svg").contains("N = 64")
+    );
+}
+
+#[test]
+fn a_client_that_fails_moves_the_aggregate_within_the_bounds() {
+    let folder = Folder::new();
+    let out = folder.name("a");
+    let said = succeed(&["experiment", "failing-client", "--quick", "--seeds", "1", "--out", &out]);
+    let results = folder.read("a/results.csv");
+    let of = |arm: &str, metric: &str| value(&results, &format!("failing-client,grid,{arm},4,0,{metric},"));
+    for arm in ["all sound", "one hardly trained", "one denies a region"] {
+        let (j, sharp, w) = (of(arm, "jeffrey"), of(arm, "sharp"), of(arm, "w"));
+        assert!(0.0 < j && j <= sharp && sharp <= w, "{arm}: {j} {sharp} {w}");
+        let p = curve(&results, &format!("failing-client,grid,{arm},4,0,p@"));
+        assert_eq!(p.len(), 25);
+        assert!((p.iter().map(|(_, p)| p).sum::<f64>() - 1.0).abs() < 1e-9);
+        if arm != "all sound" {
+            assert!(of(arm, "exact l1") > 2.0 * of("all sound", "exact l1"), "{arm}");
+            assert!(of(arm, "true uniform") > 2.0 * of("all sound", "true uniform"), "{arm}");
+        }
+    }
+    // Whoever knows only the wrong reward measures against that; the others' rewards are right.
+    assert!(of("one denies a region", "file uniform") < of("one denies a region", "true uniform"));
+    assert!(said.out.contains("noticed") && said.out.contains("effective sample size"), "{}", said.out);
+    // Four maps of 25 cells, and the ground.
+    assert_eq!(folder.read("a/failing-client.svg").matches("<rect").count(), 101);
+}
+
+#[test]
+fn rounds_send_what_they_count() {
+    let folder = Folder::new();
+    let out = folder.name("a");
+    let said = succeed(&["experiment", "rounds", "--quick", "--seeds", "1", "--out", &out]);
+    let results = folder.read("a/results.csv");
+    for (domain, n) in
+        [("trees", 5), ("trees of few sites", 5), ("networks", 10), ("multisets", 5), ("sequences", 5)]
+    {
+        let of = |metric: &str| curve(&results, &format!("rounds,{domain},rounds,{n},0,{metric}@"));
+        let (bytes, l1) = (of("bytes"), of("l1"));
+        assert_eq!((bytes.len(), l1.len()), (5, 5));
+        assert!(l1.iter().all(|(_, l1)| (0.0..=2.0).contains(l1)), "{domain}");
+        let objects = |k: usize| bytes[k].1 - bytes[k - 1].1 - bytes[0].1;
+        for k in 1..5 {
+            // Policies again, and objects of whole actions, four bytes each, to every client.
+            assert!(objects(k) > 0.0 && objects(k) % f64::from(4 * n) == 0.0, "{domain}, round {k}");
+        }
+        if domain.starts_with("trees") {
+            // Five leaves: three merges for each of 4000 trees.
+            assert!((1..5).all(|k| objects(k) == f64::from(4 * n * 3 * 4000)), "{domain} {bytes:?}");
+        }
+        assert_eq!(curve(&results, &format!("rounds,{domain},in one go,{n},0,l1@")).len(), 2);
+        assert!(said.out.contains(&format!("### {domain}, N = {n}")));
+    }
+    assert!(said.out.contains("default of `--rounds`"), "{}", said.out);
+    for name in ["rounds-bytes.svg", "rounds-seconds.svg"] {
+        assert!(!folder.read(&format!("a/{name}")).contains("NaN"), "{name}");
+    }
+}
+
+/// The values of a metric by domain, method and number of clients, all of seed 0.
+fn of_metric<'a>(results: &'a str, metric: &str) -> Vec<(&'a str, &'a str, usize, f64)> {
+    let rows = results.lines().skip(1).map(|line| line.split(',').collect::<Vec<_>>());
+    rows.filter(|row| row[5] == metric)
+        .map(|row| (row[1], row[2], row[3].parse().unwrap(), row[6].parse().unwrap()))
+        .collect()
+}
+
+#[test]
+fn modes_that_are_not_found_are_missing_in_the_l1() {
+    let folder = Folder::new();
+    let out = folder.name("a");
+    let said = succeed(&["experiment", "sparse", "--quick", "--seeds", "1", "--out", &out]);
+    let results = folder.read("a/results.csv");
+    let (found, masses) = (of_metric(&results, "found"), of_metric(&results, "mass of the modes"));
+    let l1 = of_metric(&results, "l1");
+    // Two values of R₀, eight methods.
+    assert_eq!([found.len(), masses.len(), l1.len()], [16; 3]);
+    for ((&(domain, method, _, found), (.., mass)), (.., l1)) in found.iter().zip(masses).zip(l1) {
+        // 64 cells of R₀, 16 of them with ½ and 4 of them with 2 on top.
+        let r0: f64 = domain.rsplit_once(' ').unwrap().1.parse().unwrap();
+        let expected = 4.0 * (2.5 + r0) / (16.0 + 64.0 * r0);
+        assert!((mass - expected).abs() < 1e-12, "{domain}: {mass}, expected {expected}");
+        // Each of four equal modes that is not found lacks at least half of its mass, which is somewhere else.
+        let least = (1.0 - found / 4.0) * mass;
+        assert!(l1 >= least - 1e-12 && l1 <= 2.0, "{domain}, {method}: {l1}, at least {least}");
+    }
+    // The uniform law has 1.07 at R₀ = .1; 60 steps suffice for much less.
+    assert!(value(&results, "sparse,8x8 at 1e-1,contrastive,1,0,l1,") < 0.6);
+    for word in ["A method *works*", "Replay with trajectory", "sparse-modes.svg"] {
+        assert!(said.out.contains(word), "no {word} in {}", said.out);
+    }
+    assert!(folder.read("a/sparse-l1.svg").contains("modified detailed with replay"));
+}
+
+#[test]
+fn unlike_clients_share_the_product_of_alike_ones() {
+    let folder = Folder::new();
+    let out = folder.name("a");
+    let said = succeed(&["experiment", "heterogeneity", "--quick", "--seeds", "1", "--out", &out]);
+    let results = folder.read("a/results.csv");
+    for (kind, cells) in [("grid", 10), ("trees", 8)] {
+        let perplexities: Vec<f64> = of_metric(&results, "perplexity")
+            .into_iter()
+            .filter(|(domain, ..)| domain.starts_with(kind))
+            .map(|(.., value)| value)
+            .collect();
+        assert_eq!(perplexities.len(), cells);
+        assert!(perplexities.iter().all(|p| (p / perplexities[0] - 1.0).abs() < 1e-9), "{perplexities:?}");
+    }
+    for (domain, _, clients, l1) in of_metric(&results, "l1") {
+        assert!((0.0..=2.0).contains(&l1), "{domain}, {clients} clients: {l1}");
+    }
+    // Spread over merge orders is all that a server sees; it is there, since clients err.
+    assert!(of_metric(&results, "path spread of the summed scores").iter().all(|(.., spread)| *spread > 0.0));
+    for word in ["rank correlation", "path spread of the summed scores", "heterogeneity.svg"] {
+        assert!(said.out.contains(word), "no {word} in {}", said.out);
+    }
+}
+
+#[test]
+fn costs_are_measured_for_what_a_run_is_made_of() {
+    let folder = Folder::new();
+    let out = folder.name("a");
+    let said = succeed(&["experiment", "cost", "--quick", "--seeds", "1", "--out", &out]);
+    let results = folder.read("a/results.csv");
+    // Two sizes of trees and one of networks, two amounts and two numbers of clients; a server for each size.
+    let seconds = of_metric(&results, "trajectory seconds");
+    assert_eq!(seconds.len(), 3 * 2 * 2 + 3);
+    assert!(seconds.iter().all(|(.., seconds)| *seconds > 0.0));
+    for (domain, .., length) in of_metric(&results, "length") {
+        // An unrooted tree of n taxa takes n − 2 merges.
+        if let Some(taxa) = domain.strip_prefix("trees of ") {
+            let taxa: f64 = taxa.split(' ').next().unwrap().parse().unwrap();
+            assert_eq!(length, taxa - 2.0, "{domain}");
+        }
+    }
+    let patterns = |clients: usize| -> Vec<f64> {
+        let all = of_metric(&results, "patterns").into_iter();
+        all.filter(|(domain, _, n, _)| domain.starts_with("trees") && *n == clients)
+            .map(|row| row.3)
+            .collect()
+    };
+    // Half of the sites have no more patterns than all.
+    for (half, all) in patterns(2).into_iter().zip(patterns(1)) {
+        assert!(0.0 < half && half <= all, "{half} of {all}");
+    }
+    for word in ["client or centralised run: **", "patterns to be spared", "cost.svg", "faster one"] {
+        assert!(said.out.contains(word), "no {word} in {}", said.out);
+    }
+}

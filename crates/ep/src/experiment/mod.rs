@@ -22,11 +22,13 @@
 
 mod bounds;
 mod clients;
+mod cost;
 mod failing_client;
 mod heterogeneity;
 mod losses;
 pub mod page;
 pub mod plot;
+mod privacy;
 pub mod problem;
 pub mod problems;
 pub mod results;
@@ -88,10 +90,12 @@ pub const EXPERIMENTS: &[&dyn Experiment] = &[
     &clients::Clients,
     &sparse::Sparse,
     &heterogeneity::Heterogeneity,
+    &cost::Cost,
     &scale::Scale,
     &bounds::Bounds,
     &failing_client::FailingClient,
     &rounds::Rounds,
+    &privacy::Privacy,
 ];
 
 /// The experiment of this name.

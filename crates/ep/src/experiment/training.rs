@@ -13,6 +13,7 @@ use gfn_core::reward::{LogReward, RewardTarget, Target};
 use gfn_core::server::as_policy;
 use gfn_core::trainer::Trainer;
 use rand::RngExt;
+use rand::rngs::ChaCha8Rng;
 
 use super::problem::{Problem, ServerStart};
 use crate::process;
@@ -32,6 +33,12 @@ pub struct Learned {
 /// A seed of its own for every purpose.
 pub fn seed_of(seed: u64, purpose: &str) -> u64 {
     stream(seed, purpose, 0).random::<u64>() >> 1
+}
+
+/// A standard normal number (Box & Muller 1958).
+pub fn normal(rng: &mut ChaCha8Rng) -> f64 {
+    let (u, v): (f64, f64) = (1.0 - rng.random::<f64>(), rng.random());
+    (-2.0 * u.ln()).sqrt() * (2.0 * std::f64::consts::PI * v).cos()
 }
 
 /// log R as a target.
@@ -58,6 +65,24 @@ pub fn trainer<E: Environment>(
     let mut settings = recipe.settings.clone();
     settings.seed = seed;
     Trainer::new(Arc::clone(env), target, policy, settings)
+}
+
+/// A trainer of the server on the policies of clients, all with weight 1, by this recipe.
+pub fn server_trainer<E: Environment>(
+    env: &Arc<E>,
+    clients: &[Arc<dyn Policy>],
+    recipe: &Recipe,
+    start: ServerStart,
+    seed: u64,
+) -> Result<Trainer<E>> {
+    let logits = Arc::new(ClientLogits::new(clients.iter().map(|c| (Arc::clone(c), 1.0)).collect())?);
+    let target = Arc::new(ClientEnsemble::new(Arc::clone(&logits), None));
+    let inner = fresh_policy(env.as_ref(), recipe, seed)?;
+    let policy: Box<dyn TrainablePolicy> = match start {
+        ServerStart::Fresh => inner,
+        ServerStart::ClientLogits => Box::new(Residual::new(inner, logits)),
+    };
+    trainer(env, target, policy, recipe, seed)
 }
 
 /// Trains until so many steps are made or the budget is spent.
@@ -114,16 +139,8 @@ impl<E: Environment> Problem<E> {
 
     /// The trainer of the server, before its first step.
     pub fn server_trainer(&self, clients: &[Arc<dyn Policy>], seed: u64) -> Result<Trainer<E>> {
-        let seed = seed_of(seed, "server");
-        let logits = Arc::new(ClientLogits::new(clients.iter().map(|c| (Arc::clone(c), 1.0)).collect())?);
-        let target = Arc::new(ClientEnsemble::new(Arc::clone(&logits), None));
         let recipe = self.training.recipe(Stage::Server);
-        let inner = fresh_policy(self.env.as_ref(), recipe, seed)?;
-        let policy: Box<dyn TrainablePolicy> = match self.training.server_start {
-            ServerStart::Fresh => inner,
-            ServerStart::ClientLogits => Box::new(Residual::new(inner, logits)),
-        };
-        trainer(&self.env, target, policy, recipe, seed)
+        server_trainer(&self.env, clients, recipe, self.training.server_start, seed_of(seed, "server"))
     }
 
     /// Trains one policy on the product of the rewards.

@@ -7,11 +7,10 @@ use gfn_core::domain::Domain as _;
 use gfn_core::random::stream;
 use gfn_core::reward::LogReward;
 use gfn_seq::{AdditiveReward, PositionWeights, Sequence, SequenceDomain, SequenceSettings, Sequences};
-use rand::RngExt;
-use rand::rngs::ChaCha8Rng;
 
 use super::{Domain, for_quick};
 use crate::experiment::problem::{Factors, Problem, ServerStart, Steps, Training};
+use crate::experiment::training::normal;
 
 /// Tokens and longest length, and those of `--quick`.
 const SIZES: [(&str, usize); 2] = [("ABCDEF", 6), ("ABC", 3)];
@@ -47,12 +46,6 @@ pub fn sequences(quick: bool, scale: f64, seed: u64) -> Result<Problem<Sequences
     };
     let training = for_quick(Training::of(&domain, STEPS, ServerStart::Fresh), quick);
     Problem::new("sequences", env, clients, product, training, Some(factors))
-}
-
-/// A standard normal number (Box & Muller 1958).
-fn normal(rng: &mut ChaCha8Rng) -> f64 {
-    let (u, v): (f64, f64) = (1.0 - rng.random::<f64>(), rng.random());
-    (-2.0 * u.ln()).sqrt() * (2.0 * std::f64::consts::PI * v).cos()
 }
 
 const STEPS: Steps = Steps { client: 8000, round: 4000, server: 8000, centralised: 8000 };

@@ -1,0 +1,218 @@
+//! `cost`: seconds of clients, servers and centralised runs against a model of what they should cost, and where EP pays.
+
+mod fit;
+mod page;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use gfn_bn::data::ColumnSchema;
+use gfn_bn::simulate::{Edges, SimulationSettings, Sites, simulate_gaussian};
+use gfn_bn::{BgeSettings, DagDomain, DagReward, NetworkSettings};
+use gfn_core::Result;
+use gfn_core::domain::{Domain, Stage};
+use gfn_core::environment::Environment;
+use gfn_core::policy::Policy;
+use gfn_core::random::stream;
+use gfn_core::reward::LogReward;
+use gfn_core::rollout::sample_on_policy;
+use gfn_core::server::as_policy;
+use gfn_core::trainer::Trainer;
+
+use self::fit::median;
+use super::problem::{ServerStart, with_steps};
+use super::problems::simulated_sites;
+use super::training::{fresh_policy, reward_target, seed_of, server_trainer, train_until, trainer};
+use super::{Cell, Experiment, Options, Page, Record, Results, Task};
+
+/// Numbers of clients, from 1, the centralised run; and those of `--quick`.
+const CLIENTS: [&[usize]; 2] = [&[1, 2, 4, 8, 16], &[1, 2]];
+/// Sites or rows in all, and those of `--quick`.
+const AMOUNTS: [&[usize]; 2] = [&[100, 1000, 10_000, 100_000], &[32, 256]];
+/// Taxa and nodes, and those of `--quick`.
+const SIZES: [&[Size]; 2] = [
+    &[Size::Trees(16), Size::Trees(12), Size::Trees(8), Size::Networks(10), Size::Networks(5)],
+    &[Size::Trees(5), Size::Trees(6), Size::Networks(3)],
+];
+/// Steps of a client or centralised run and of a server, which the model puts in: those of the recipes of the paper's
+/// problems.
+const STEPS: (u64, u64) = (8000, 4000);
+/// Blocks of steps that are timed, of which the median counts, after one that is not; and walks that are drawn to see how
+/// long they are.
+const BLOCKS: u64 = 3;
+const WALKS: usize = 200;
+/// Steps of a block, fewer where they are long.
+const BLOCK_STEPS: (usize, usize) = (1, 12);
+/// Sites times taxa of all steps of a block.
+const BLOCK_WORK: usize = 400_000;
+
+/// A graph of states.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Size {
+    Trees(usize),
+    Networks(usize),
+}
+
+impl Size {
+    fn name(self) -> String {
+        match self {
+            Size::Trees(taxa) => format!("trees of {taxa}"),
+            Size::Networks(nodes) => format!("networks of {nodes}"),
+        }
+    }
+
+    fn with_data(self, amount: usize) -> String {
+        match self {
+            Size::Trees(_) => format!("{} with {amount} sites", self.name()),
+            Size::Networks(_) => format!("{} with {amount} rows", self.name()),
+        }
+    }
+
+    fn kind(self) -> &'static str {
+        match self {
+            Size::Trees(_) => "trees",
+            Size::Networks(_) => "networks",
+        }
+    }
+
+    fn block_steps(self, amount: usize) -> u64 {
+        match self {
+            Size::Trees(taxa) => (BLOCK_WORK / (amount * taxa)).clamp(BLOCK_STEPS.0, BLOCK_STEPS.1) as u64,
+            // Rows are summed up once, and do not count.
+            Size::Networks(_) => BLOCK_STEPS.1 as u64,
+        }
+    }
+}
+
+/// The experiment.
+pub struct Cost;
+
+impl Experiment for Cost {
+    fn name(&self) -> &'static str {
+        "cost"
+    }
+
+    fn about(&self) -> &'static str {
+        "Seconds of centralised and embarrassingly parallel runs by amount of data, size of graph and clients, and a formula"
+    }
+
+    fn plan(&self) -> u32 {
+        1
+    }
+
+    fn tasks(&self, options: &Options) -> Result<Vec<Task>> {
+        let quick = usize::from(options.quick);
+        let mut tasks = Vec::new();
+        for &size in SIZES[quick] {
+            for seed in 0..options.seeds {
+                for &amount in AMOUNTS[quick].iter().rev() {
+                    for &clients in CLIENTS[quick] {
+                        let cell = Cell::new(size.with_data(amount), "client", clients, seed);
+                        tasks.push(Task::new(vec![cell.clone()], move |record| {
+                            client(size, amount, &cell, record)
+                        }));
+                    }
+                }
+                for &clients in CLIENTS[quick].iter().filter(|n| **n > 1) {
+                    let cell = Cell::new(size.name(), "server", clients, seed);
+                    tasks.push(Task::new(vec![cell.clone()], move |record| match size {
+                        Size::Trees(taxa) => server(&simulated_sites(taxa, 1, 0)?.0, &cell, record),
+                        Size::Networks(nodes) => server(&networks(nodes)?, &cell, record),
+                    }));
+                }
+            }
+        }
+        Ok(tasks)
+    }
+
+    fn page(&self, options: &Options, results: &Results) -> Result<Page> {
+        page::page(options, results)
+    }
+}
+
+/// The domain over the nodes X0, X1, ….
+fn networks(nodes: usize) -> Result<DagDomain> {
+    let column = |node| ColumnSchema { name: format!("X{node}"), levels: None };
+    DagDomain::new(NetworkSettings::new((0..nodes).map(column).collect()))
+}
+
+/// A client with its part of the data; the only one is a centralised run.
+fn client(size: Size, amount: usize, cell: &Cell, record: &mut Record) -> Result<()> {
+    let (own, seed) = (amount / cell.clients, seed_of(cell.seed, "cost"));
+    match size {
+        Size::Trees(taxa) => {
+            let (domain, alignment) = simulated_sites(taxa, own, seed)?;
+            let started = Instant::now();
+            let reward = domain.reward(&alignment, 0.0)?;
+            record.add(cell, "setup seconds", started.elapsed().as_secs_f64());
+            record.add(cell, "patterns", reward.n_patterns() as f64);
+            train_client(&domain, Arc::new(reward), size.block_steps(own), cell, record)
+        }
+        Size::Networks(nodes) => {
+            let simulation = simulate_gaussian(&SimulationSettings {
+                nodes,
+                edges: Edges::Expected(nodes as f64 - 1.0),
+                rows: vec![own],
+                sites: Sites::Homogeneous,
+                seed,
+            })?;
+            let domain = networks(nodes)?;
+            let started = Instant::now();
+            let reward =
+                DagReward::bge(domain.environment(), &simulation.tables[0], &BgeSettings::default())?;
+            record.add(cell, "setup seconds", started.elapsed().as_secs_f64());
+            record.add(cell, "patterns", own as f64);
+            train_client(&domain, Arc::new(reward), size.block_steps(own), cell, record)
+        }
+    }
+}
+
+fn train_client<D: Domain>(
+    domain: &D,
+    reward: Arc<dyn LogReward<D::Env>>,
+    steps: u64,
+    cell: &Cell,
+    record: &mut Record,
+) -> Result<()> {
+    let stage = if cell.clients == 1 { Stage::Centralised } else { Stage::Client };
+    let recipe = with_steps(domain.recipe(stage), STEPS.0);
+    let policy = fresh_policy(domain.environment().as_ref(), &recipe, cell.seed)?;
+    let trainer = trainer(domain.environment(), reward_target(&reward), policy, &recipe, cell.seed)?;
+    time(domain.environment().as_ref(), trainer, recipe.settings.batch_size, steps, cell, record)
+}
+
+/// A server of clients that are not trained: what they say costs the same.
+fn server<D: Domain>(domain: &D, cell: &Cell, record: &mut Record) -> Result<()> {
+    let env = domain.environment();
+    let client = domain.recipe(Stage::Client);
+    let clients = (0..cell.clients as u64)
+        .map(|n| Ok(Arc::from(as_policy(fresh_policy(env.as_ref(), &client, n)?))))
+        .collect::<Result<Vec<Arc<dyn Policy>>>>()?;
+    let recipe = with_steps(domain.recipe(Stage::Server), STEPS.1);
+    let trainer = server_trainer(env, &clients, &recipe, ServerStart::ClientLogits, cell.seed)?;
+    time(env.as_ref(), trainer, recipe.settings.batch_size, BLOCK_STEPS.1 as u64, cell, record)
+}
+
+/// Times blocks of steps: the median of the seconds for a trajectory, and how many actions it has.
+fn time<E: Environment>(
+    env: &E,
+    mut trainer: Trainer<E>,
+    batch: usize,
+    steps: u64,
+    cell: &Cell,
+    record: &mut Record,
+) -> Result<()> {
+    train_until(&mut trainer, steps)?;
+    let mut blocks = Vec::new();
+    for block in 1..=BLOCKS {
+        let before = trainer.seconds();
+        train_until(&mut trainer, (block + 1) * steps)?;
+        blocks.push((trainer.seconds() - before) / (steps as f64 * batch as f64));
+    }
+    record.add(cell, "trajectory seconds", median(&blocks));
+    record.add(cell, "batch", batch as f64);
+    let policy = trainer.policy().as_policy();
+    let walks = sample_on_policy(env, policy, WALKS, &mut stream(cell.seed, "lengths", 0));
+    record.add(cell, "length", walks.states.len() as f64 / WALKS as f64 - 1.0);
+    Ok(())
+}
