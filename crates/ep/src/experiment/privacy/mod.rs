@@ -71,7 +71,7 @@ fn plan(quick: bool) -> Plan {
         exact_rows: &[10, 20, 40, 80, 160],
         trained: 12,
         steps: 8000,
-        victims: 120,
+        victims: 240,
         tried: 4,
         shadows: 200,
     }

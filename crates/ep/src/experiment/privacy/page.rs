@@ -52,14 +52,14 @@ pub fn page(options: &Options, results: &Results) -> Result<Page> {
     let everywhere = last(&curves[4]);
     let _ = writeln!(
         text,
-        "Without a policy, whoever knows the population guesses |ρ| with an error of {}; the trained policies leave {} of that \
-         ({} from the empty graph, {} everywhere), and the exact posterior nothing. Differences of first edges are read to {} nats, where they \
-         vary by {}. Training longer makes a policy better and tells more; its errors are no protection that anybody chose or \
-         can count on.\n",
+        "Without a policy, whoever knows the population guesses |ρ| with an error of {}; trained policies leave an error of {} \
+         (by first edges) or {} (everywhere), {} % of it, and the exact posterior none. Differences of first edges are read to {} nats, \
+         where they vary by {}. Training longer makes a policy better and tells more; its errors are no protection that \
+         anybody chose or can count on.\n",
         number(guess),
-        number(recovered.min(everywhere) / guess),
         number(recovered),
         number(everywhere),
+        number(100.0 * recovered.min(everywhere) / guess),
         number(last(&curves[1])),
         number(mean(&one("spread of first differences"))),
     );

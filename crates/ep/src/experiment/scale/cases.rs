@@ -64,11 +64,11 @@ impl Sweep {
             (Sweep::Length, true) => &[(3, 20), (6, 20)],
             (Sweep::Axes, true) => &[(2, 20)],
             (Sweep::Clients, true) => &[(2, 20), (8, 20)],
-            (Sweep::Kinds, false) => &[(10, 600), (100, 600), (1000, 200), (10_000, 40)],
-            (Sweep::Items, false) => &[(8, 600), (16, 600), (32, 600), (64, 400)],
-            (Sweep::Length, false) => &[(8, 600), (16, 600), (32, 600), (64, 400)],
-            (Sweep::Axes, false) => &[(2, 600), (4, 600), (6, 400), (8, 300)],
-            (Sweep::Clients, false) => &[(2, 300), (4, 300), (8, 300), (16, 300), (32, 300), (64, 300)],
+            (Sweep::Kinds, false) => &[(10, 600), (100, 600), (1000, 60), (10_000, 6)],
+            (Sweep::Items, false) => &[(8, 400), (16, 400), (32, 300), (64, 150)],
+            (Sweep::Length, false) => &[(8, 400), (16, 400), (32, 300), (64, 150)],
+            (Sweep::Axes, false) => &[(2, 400), (4, 300), (6, 150), (8, 100)],
+            (Sweep::Clients, false) => &[(2, 200), (4, 200), (8, 200), (16, 200), (32, 200), (64, 200)],
         }
     }
 
@@ -76,11 +76,12 @@ impl Sweep {
     pub fn cases(self, quick: bool) -> Vec<Case> {
         let case = |&(size, steps): &(usize, u64)| {
             let clients = if self == Sweep::Clients { size } else { CLIENTS };
-            let few = self == Sweep::Kinds && size >= 10_000;
-            let amount = match (quick, few) {
+            let kinds = if self == Sweep::Kinds { size } else { 0 };
+            let amount = match (quick, kinds) {
                 (true, _) => Amount { objects: 50, walks: 2 },
-                (false, true) => Amount { objects: 100, walks: 2 },
-                (false, false) => Amount { objects: 400, walks: 8 },
+                (false, 10_000..) => Amount { objects: 40, walks: 1 },
+                (false, 1000..) => Amount { objects: 100, walks: 2 },
+                (false, _) => Amount { objects: 200, walks: 4 },
             };
             Case { sweep: self, size, clients, steps, amount }
         };
