@@ -303,3 +303,69 @@ fn costs_are_measured_for_what_a_run_is_made_of() {
         assert!(said.out.contains(word), "no {word} in {}", said.out);
     }
 }
+
+#[test]
+fn scale_is_measured_against_closed_forms() {
+    let folder = Folder::new();
+    let out = folder.name("a");
+    let said = succeed(&["experiment", "scale", "--quick", "--seeds", "1", "--out", &out]);
+    let results = folder.read("a/results.csv");
+    let mut cells = 0;
+    for line in results.lines().filter(|line| line.contains(",bound gap,")) {
+        let start = line.split_once(",bound gap,").unwrap().0;
+        let of = |metric: &str| value(&results, &format!("{start},{metric},"));
+        // Jensen: the mean log-weight is at most the log of the mean weight.
+        assert!(of("bound gap") >= -of("log z error") - 1e-9, "{line}");
+        assert!((0.0..=1.0 + 1e-9).contains(&of("effective")), "{line}");
+        if line.contains("sequences") {
+            // One path to each sequence, so that walks back say nothing new: the lower bound is the mean log-ratio.
+            assert!((of("reverse at least") - of("bound gap")).abs() < 1e-6, "{line}");
+        }
+        cells += 1;
+    }
+    // Four policies each of eight sizes.
+    assert_eq!(cells, 4 * 8);
+    // Twenty steps and the clients' logits are nearer to the product than a uniform policy.
+    let forward = |method: &str| {
+        value(
+            &results,
+            &format!("scale,multisets of 8 items of 10 kinds by clients: 2,{method},2,0,forward,"),
+        )
+    };
+    assert!(forward("ep") < forward("uniform"), "{} {}", forward("ep"), forward("uniform"));
+    for word in ["EP is right", "hypergrids of side 8", "scale.svg"] {
+        assert!(said.out.contains(word), "no {word} in {}", said.out);
+    }
+    assert!(folder.read("a/scale.svg").contains("untrained server"));
+}
+
+#[test]
+fn privacy_says_what_leaks() {
+    let folder = Folder::new();
+    let out = folder.name("a");
+    let said = succeed(&["experiment", "privacy", "--quick", "--seeds", "1", "--out", &out]);
+    let results = folder.read("a/results.csv");
+    let own = "privacy,networks of 3 nodes and 8 rows";
+    // Exact scores give correlations away to the last digits.
+    let exact = value(&results, &format!("{own},recovery,2,0,correlations by exact scores,"));
+    assert!(exact < 1e-6, "{exact}");
+    // A policy says little after two steps, and more after 64.
+    let error = |steps: u32| value(&results, &format!("{own},recovery,2,0,first differences@{steps},"));
+    assert!(error(64) < error(2), "{} {}", error(64), error(2));
+    for line in results.lines().filter(|line| line.contains(",auc,") || line.contains(",auc@")) {
+        let number = |line: &str| line.rsplit_once(',').unwrap().1.parse::<f64>().unwrap();
+        let end = |name: &str| {
+            let start = line.rsplit_once(',').unwrap().0.replacen(",auc", &format!(",auc {name}"), 1);
+            value(&results, &format!("{start},"))
+        };
+        assert!(0.0 <= end("low") && end("low") <= end("high") && end("high") <= 1.0, "{line}");
+        assert!((0.0..=1.0).contains(&number(line)), "{line}");
+    }
+    // Eight rows give their members away: 24 members against some 260 others, an area of a half has a deviation of .06.
+    let area = value(&results, &format!("privacy,networks of 3 nodes and 8 rows,exact posterior,12,0,auc,"));
+    assert!(area > 0.5, "{area}");
+    for word in ["modified detailed", "TPR at 1 % FPR", "no promise", "privacy-recovery.svg"] {
+        assert!(said.out.contains(word), "no {word} in {}", said.out);
+    }
+    assert!(folder.read("a/privacy-membership.svg").contains("trained policies"));
+}
