@@ -18,15 +18,14 @@ pub fn mean(samples: &[Vec<f64>]) -> Vec<f64> {
 impl Covariance {
     /// That of samples (divisor n − 1), with independent noise of these variances added.
     pub fn of(samples: &[Vec<f64>], noise: &[f64]) -> Self {
-        let centre = mean(samples);
-        let d = centre.len();
+        let (centre, d) = (mean(samples), noise.len());
         let mut factor = vec![vec![0.0; d]; d];
-        for i in 0..d {
+        for (i, extra) in noise.iter().enumerate() {
             for j in 0..=i {
                 let products = samples.iter().map(|x| (x[i] - centre[i]) * (x[j] - centre[j]));
                 let mut value = products.sum::<f64>() / (samples.len() - 1) as f64;
                 if i == j {
-                    value = value * (1.0 + RIDGE) + noise[i] + f64::MIN_POSITIVE;
+                    value = value * (1.0 + RIDGE) + extra + f64::MIN_POSITIVE;
                 }
                 // Cholesky, row by row.
                 let known: f64 = (0..j).map(|k| factor[i][k] * factor[j][k]).sum();

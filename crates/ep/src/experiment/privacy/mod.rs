@@ -246,8 +246,8 @@ fn trained(plan: &Plan, cells: &[Cell; 3], seed: u64, record: &mut Record) -> Re
     let clients = people.tables.iter().enumerate().map(train).collect::<Result<Vec<Client>>>()?;
     let calibration = Calibration::of(&people.other)?;
     let suspects = people.suspects(plan.rows)?;
-    // Others, whose exact posteriors get the noise that training has.
-    let crowd = People::new(plan, plan.rows, plan.victims, seed_of(seed, "crowd of privacy") >> 16)?;
+    // The tables of the cells of exact posteriors, which get the noise that training has.
+    let crowd = People::new(plan, plan.rows, plan.victims, seed)?;
     let crowd_suspects = crowd.suspects(plan.tried)?;
     let crowd_gains = crowd.tables.iter().map(|rows| exact_gains(rows)).collect::<Result<Vec<_>>>()?;
 

@@ -2,13 +2,13 @@
 
 use gfn_core::exact::EdgePolicy;
 
-use super::site::{Calibration, Graphs, pairs};
+use super::site::{Calibration, Graphs, Transition, pairs};
 
 /// log R(G') − log R(G) of every transition G → G', by modified detailed balance (Deleu et al. 2022, equation 5):
 /// log p_F(G'|G) + log p_F(stop|G') − log p_B(G|G') − log p_F(stop|G). The stop probabilities stand crosswise: a policy in
 /// balance has R(G) p_F(G'|G) p_F(stop|G') = R(G') p_B(G|G') p_F(stop|G).
 pub fn score_differences(graphs: &Graphs, policy: &EdgePolicy) -> Vec<f64> {
-    let difference = |(edge, transition): (usize, &super::site::Transition)| {
+    let difference = |(edge, transition): (usize, &Transition)| {
         let (before, after) = transition.graphs;
         policy.forward[edge] + policy.stop[after] - policy.backward[edge] - policy.stop[before]
     };
@@ -51,6 +51,7 @@ pub fn root_mean_square(found: &[f64], truth: &[f64]) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use gfn_core::Environment as _;
     use gfn_core::policy::Uniform;
 
     use super::*;
@@ -59,7 +60,7 @@ mod tests {
     /// The policy in balance with a reward: p_F ∝ flow, by the recursion over the graph.
     fn exact_policy(graphs: &Graphs, log_rewards: &[f64]) -> EdgePolicy {
         let env = graphs.environment().as_ref();
-        let mut policy = graphs.graph.edge_policy(env, &Uniform::new(gfn_core::Environment::spec(env)));
+        let mut policy = graphs.graph.edge_policy(env, &Uniform::new(env.spec()));
         let mut flow: Vec<f64> = log_rewards.iter().map(|r| r.exp()).collect();
         for (edge, transition) in graphs.transitions.iter().enumerate().rev() {
             let (before, after) = transition.graphs;

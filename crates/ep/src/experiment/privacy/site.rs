@@ -7,9 +7,9 @@ use gfn_bn::simulate::{Edges, SimulationSettings, Sites, simulate_gaussian};
 use gfn_bn::{
     Bge, BgeSettings, Dag, DagDomain, DagEnvironment, DagReward, LocalScore, NetworkSettings, Table,
 };
-use gfn_core::Result;
 use gfn_core::domain::Domain as _;
 use gfn_core::exact::StateGraph;
+use gfn_core::{Environment as _, Result};
 use rustc_hash::FxHashMap;
 
 /// α_w − d and t of [`BgeSettings::default`].
@@ -163,7 +163,7 @@ impl Graphs {
         let mut actions = Vec::new();
         for (number, dag) in graph.states().iter().enumerate() {
             actions.clear();
-            gfn_core::Environment::forward_actions(env, dag, &mut actions);
+            env.forward_actions(dag, &mut actions);
             for &action in &actions {
                 let (from, to) = (action as usize / nodes, action as usize % nodes);
                 let mut next = dag.clone();
