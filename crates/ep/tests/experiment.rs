@@ -362,7 +362,7 @@ fn privacy_says_what_leaks() {
         assert!((0.0..=1.0).contains(&number(line)), "{line}");
     }
     // Eight rows give their members away: 24 members against some 260 others, an area of a half has a deviation of .06.
-    let area = value(&results, &format!("privacy,networks of 3 nodes and 8 rows,exact posterior,12,0,auc,"));
+    let area = value(&results, "privacy,networks of 3 nodes and 8 rows,exact posterior,12,0,auc,");
     assert!(area > 0.5, "{area}");
     for word in ["modified detailed", "TPR at 1 % FPR", "no promise", "privacy-recovery.svg"] {
         assert!(said.out.contains(word), "no {word} in {}", said.out);

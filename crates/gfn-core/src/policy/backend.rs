@@ -413,7 +413,8 @@ mod tests {
                 let weights = random_weights(1, rows * widths[widths.len() - 1], 1.0, &mut rng);
                 let (expected, expected_gradients) = reference(&net, &input, rows, &weights);
                 // In two parts, as sampling evaluates.
-                let mut kept = vec![Arc::new(Vec::new()); net.n_kept()];
+                let mut kept: Vec<Arc<Vec<f32>>> = Vec::new();
+                kept.resize_with(net.n_kept(), Arc::default);
                 let mut output = Vec::new();
                 for (part, rows) in [(&input[..4 * widths[0]], 4), (&input[4 * widths[0]..], 7)] {
                     Arc::make_mut(&mut kept[0]).extend_from_slice(part);
