@@ -65,7 +65,9 @@ pub fn page(results: &Results) -> Result<Page> {
          one factor, of the objects that it likes best itself, a tenth of the product. *Shared half*: all clients have too \
          little of the same half of the product. N clients share the rewards of the paper's clients, so that the product is the same for \
          all N. J is the Jeffrey divergence between aggregate and product, W the bound of Theorem 3.4 from the \
-         smallest and largest errors over all trajectories, and Var that of Σδ_n under π. Mean and range over seeds:\n\n",
+         smallest and largest errors over all trajectories, and Var that of Σδ_n under π. J lies between \
+         Var exp(−W) and Var exp(W): it is the covariance of f = log(aggregate/product) and exp f, whose range is at most W. Mean and \
+         range over seeds:\n\n",
     );
     for (domain, shares) in ARMS {
         let n = domain.n_clients() * shares[0];
@@ -146,6 +148,7 @@ pub fn page(results: &Results) -> Result<Page> {
                 x_label: "Var of the summed errors".into(),
                 y_label: "J / Var".into(),
                 log_x: true,
+                log_y: true,
                 series: series.collect(),
                 ..Panel::default()
             });

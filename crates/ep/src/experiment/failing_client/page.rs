@@ -12,9 +12,11 @@ use crate::experiment::problems::grid;
 use crate::experiment::{Options, Page, Results};
 use gfn_core::grid::Grid;
 
-/// A diagnostic notices a failure if its smallest value over seeds is more than so many times its largest one where all
-/// clients are sound.
-const FACTOR: f64 = 2.0;
+/// A standard deviation is alarming beyond this: by J ≈ Var it would make an L1 of about .08.
+const ALARMING_DEVIATION: f64 = 0.1;
+/// The same for the fraction of the samples that the effective sample size lacks, and for Pareto k.
+const ALARMING_LOSS: f64 = 0.1;
+const ALARMING_K: f64 = 0.7;
 
 /// What happened, by exact computation.
 const EXACT: [(&str, &str); 8] = [
@@ -48,17 +50,15 @@ fn values(results: &Results, arm: Arm, metric: &str) -> Vec<f64> {
     results.values("grid", arm.name(), 4, metric)
 }
 
-/// Whether the diagnostic tells this arm from the sound one. Of Pareto k only values are compared, since 0.7 is its limit.
-fn notices(results: &Results, arm: Arm, metric: &str) -> bool {
-    let (Some(sound), Some(found)) =
-        (Summary::of(&values(results, Arm::Sound, metric)), Summary::of(&values(results, arm, metric)))
-    else {
-        return false;
+/// Seeds of this arm in which the diagnostic is alarming, and all of them.
+fn alarms(results: &Results, arm: Arm, metric: &str) -> (usize, usize) {
+    let limit = match metric {
+        "missing weight" => ALARMING_LOSS,
+        "pareto k" => ALARMING_K,
+        _ => ALARMING_DEVIATION,
     };
-    match metric {
-        "pareto k" => found.low > 0.7 && sound.high <= 0.7,
-        _ => found.low > FACTOR * sound.high,
-    }
+    let values = values(results, arm, metric);
+    (values.iter().filter(|value| **value > limit).count(), values.len())
 }
 
 /// The page.
@@ -91,9 +91,9 @@ pub fn page(options: &Options, results: &Results) -> Result<Page> {
     text += &table.finish();
     let _ = write!(
         text,
-        "What can be measured from {DRAWS} trajectories, and whether it notices: its smallest value over seeds is more than \
-         {FACTOR} times the largest where all are sound (Pareto k: above 0.7, and not where all are sound). *Right reward*: \
-         that of the client's true data, which the denying client was not trained on.\n\n"
+        "What can be measured from {DRAWS} trajectories, and whether it is alarming: a standard deviation beyond \
+         {ALARMING_DEVIATION} nats, an effective sample size that lacks more than {ALARMING_LOSS} of the samples, a Pareto k \
+         beyond {ALARMING_K}. *Right reward*: that of the client's true data, which the denying client was not trained on.\n\n"
     );
     titles[0] = "diagnostic";
     titles.insert(1, "who has it");
@@ -101,10 +101,10 @@ pub fn page(options: &Options, results: &Results) -> Result<Page> {
     for (name, metric, who) in DIAGNOSTICS {
         let row = ARMS.map(|arm| {
             let shown = mean_and_range(&values(results, arm, metric));
-            match (arm, notices(results, arm, metric)) {
-                (Arm::Sound, _) => shown,
-                (_, true) => format!("{shown}, **noticed**"),
-                (_, false) => format!("{shown}, not noticed"),
+            match alarms(results, arm, metric) {
+                (0, _) => shown,
+                (n, all) if n == all => format!("{shown}: **alarm**"),
+                (n, all) => format!("{shown}: alarm in {n} of {all} seeds"),
             }
         });
         table.row(&[&[name.to_string(), who.to_string()][..], &row].concat());
@@ -124,21 +124,25 @@ pub fn page(options: &Options, results: &Results) -> Result<Page> {
 fn verdict(results: &Results, arm: Arm) -> String {
     let mean =
         |arm: Arm, metric: &str| Summary::of(&values(results, arm, metric)).map_or(f64::NAN, |s| s.mean);
-    let names = |wanted: bool| {
-        let kept = DIAGNOSTICS.iter().filter(|(_, metric, _)| notices(results, arm, metric) == wanted);
+    let names = |wanted: &dyn Fn(usize, usize) -> bool| {
+        let kept = DIAGNOSTICS.iter().filter(|(_, metric, _)| {
+            let (n, all) = alarms(results, arm, metric);
+            wanted(n, all)
+        });
         let names: Vec<&str> = kept.map(|(name, ..)| *name).collect();
         if names.is_empty() { "nothing".into() } else { names.join("; ") }
     };
     format!(
         "- **{}**: the L1 of the aggregate is {} times that with sound clients. J is {} where W is {} and W tanh(W/4) {}. \
-         Noticed by: {}. Not noticed by: {}.\n",
+         Alarm with every seed: {}. With some: {}. With none: {}.\n",
         arm.name(),
         number(mean(arm, "l1") / mean(Arm::Sound, "l1")),
         number(mean(arm, "jeffrey")),
         number(mean(arm, "w")),
         number(mean(arm, "sharp")),
-        names(true),
-        names(false)
+        names(&|n, all| n == all),
+        names(&|n, all| n > 0 && n < all),
+        names(&|n, _| n == 0)
     )
 }
 
