@@ -4,20 +4,19 @@ mod check;
 mod score;
 mod simulate;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use gfn_bn::DagDomain;
 use gfn_bn::data::STANDARDISE_MEANING;
-use gfn_core::tensor_file::write_atomically;
-use gfn_core::{Error, Place, Result};
+use gfn_core::{Error, Result};
 
 use super::options::{RunOptions, TrainingOptions};
+use super::plan::write_plan;
 use super::print;
 use crate::bn::options::ModelOptions;
 use crate::bn::plan::{check, combine_text};
 use crate::bn::sites::read_sites;
-use crate::folder::RunFolder;
 use crate::plan::Plan;
 
 /// `ep bn …`
@@ -126,43 +125,14 @@ pub fn plan(arguments: &PlanArguments) -> Result<()> {
     };
     let mut plan = arguments.training.plan(config.as_ref(), 0, names)?;
     plan.bn = Some(model);
-    let path = write_plan(&arguments.out, &plan)?;
+    let said = write_plan(&arguments.out, &plan, "csv", None::<std::iter::Empty<String>>)?;
     let model = plan.networks()?;
     let standardised = match model.standardise {
         true => format!("Standardised: {STANDARDISE_MEANING}.\n"),
         false => String::new(),
     };
-    print(&format!(
-        "Plan {} for {} sites, without data: {}\n{}\n{standardised}",
-        plan.fingerprint()?,
-        plan.clients.len(),
-        path.display(),
-        combine_text(model)
-    ))
+    print(&format!("{said}\n{}\n{standardised}", combine_text(model)))
 }
 
 /// Most sites of a plan: more are a slip of the keyboard.
 const MAX_SITES: usize = 10_000;
-
-/// Writes a plan into a folder, or, where the name ends in `.toml`, as a file by itself. Another plan is not overwritten.
-fn write_plan(out: &Path, plan: &Plan) -> Result<PathBuf> {
-    let refuse = |path: &Path, found: &str| {
-        let expected = "no plan there, or the same one";
-        Err(Error::input(Place::file(path), expected, found, "choose another --out"))
-    };
-    if out.extension().is_none_or(|extension| extension != "toml") {
-        let folder = RunFolder::open(out, plan.model()?.result_files())?;
-        let path = folder.path("plan.toml");
-        return match folder.claim(plan, |present| present == plan)? {
-            true => Ok(path),
-            false => refuse(&path, "another plan"),
-        };
-    }
-    match std::fs::read_to_string(out) {
-        Ok(present) if present == plan.text() => {}
-        Ok(_) => return refuse(out, "another file"),
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => write_atomically(out, plan.text().as_bytes())?,
-        Err(e) => return Err(Error::io(out, "read", &e)),
-    }
-    Ok(out.to_path_buf())
-}
