@@ -31,7 +31,11 @@ impl Sites {
             let path = folder.name(name);
             let options = ["--columns", &schema, "--sites", "3", "--combine", combine, "--prior", "fair"];
             let said = succeed(&[&["plan", "bn"], &options[..], &["--out", &path]].concat());
-            assert!(said.out.contains("3 clients, without data") && said.out.contains(combine), "{}", said.out);
+            assert!(
+                said.out.contains("3 clients, without data") && said.out.contains(combine),
+                "{}",
+                said.out
+            );
             path
         };
         let plans = [plan("product.toml", "product"), plan("pooled.toml", "pooled")];
