@@ -1,4 +1,4 @@
-//! How policies over grid worlds are trained, by stage; every choice was found by experiment (docs/experiments.md).
+//! How policies over grid worlds are trained, by stage; how well that works is in docs/grid.md.
 
 use gfn_core::domain::{Recipe, Stage};
 use gfn_core::losses::Balance;
