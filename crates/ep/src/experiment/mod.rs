@@ -35,6 +35,7 @@ pub mod results;
 mod rounds;
 mod scale;
 mod sparse;
+mod speed;
 mod table1;
 pub mod tasks;
 pub mod training;
@@ -46,6 +47,7 @@ use gfn_core::tensor_file::write_atomically;
 use gfn_core::{Error, Result};
 
 pub use results::{Cell, Identity, Results};
+pub use speed::{SpeedOptions, SpeedTask, speed};
 pub use tasks::{Record, Task};
 
 /// What was asked for.

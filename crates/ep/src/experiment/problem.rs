@@ -15,15 +15,6 @@ use gfn_core::trainer::Budget;
 /// States that are enumerated at most.
 const MAX_STATES: usize = 2_000_000;
 
-/// What the server's policy starts from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ServerStart {
-    /// A network of its own, freshly initialised.
-    Fresh,
-    /// The sum of the clients' log-policies, corrected by a network (docs/mathematics.md, "the server's starting point").
-    ClientLogits,
-}
-
 /// How each stage is trained. The budgets in the recipes are numbers of steps, so that results repeat bit for bit.
 #[derive(Debug, Clone)]
 pub struct Training {
@@ -35,8 +26,6 @@ pub struct Training {
     pub server: Recipe,
     /// One policy on the product.
     pub centralised: Recipe,
-    /// What the server starts from.
-    pub server_start: ServerStart,
 }
 
 /// Steps of the stages.
@@ -54,14 +43,13 @@ pub struct Steps {
 
 impl Training {
     /// The recipes of a domain, with these numbers of steps.
-    pub fn of<D: Domain>(domain: &D, steps: Steps, server_start: ServerStart) -> Self {
+    pub fn of<D: Domain>(domain: &D, steps: Steps) -> Self {
         let of = |stage, steps| with_steps(domain.recipe(stage), steps);
         Training {
             client: of(Stage::Client, steps.client),
             round: of(Stage::ClientRound, steps.round),
             server: of(Stage::Server, steps.server),
             centralised: of(Stage::Centralised, steps.centralised),
-            server_start,
         }
     }
 
@@ -75,14 +63,11 @@ impl Training {
         }
     }
 
-    /// The same with all budgets multiplied, and averages of parameters that reach back less far in proportion.
+    /// The same with all budgets multiplied.
     pub fn with_steps_times(mut self, factor: f64) -> Self {
         for recipe in [&mut self.client, &mut self.round, &mut self.server, &mut self.centralised] {
             if let Budget::Steps(steps) = &mut recipe.settings.budget {
                 *steps = ((*steps as f64 * factor) as u64).max(1);
-            }
-            if let Some(decay) = &mut recipe.settings.averaging {
-                *decay = (1.0 - (1.0 - *decay) / factor).max(0.0);
             }
         }
         self

@@ -15,7 +15,7 @@ use gfn_core::trainer::Trainer;
 use rand::RngExt;
 use rand::rngs::ChaCha8Rng;
 
-use super::problem::{Problem, ServerStart};
+use super::problem::Problem;
 use crate::process;
 use crate::stages::Shared;
 
@@ -67,22 +67,18 @@ pub fn trainer<E: Environment>(
     Trainer::new(Arc::clone(env), target, policy, settings)
 }
 
-/// A trainer of the server on the policies of clients, all with weight 1, by this recipe.
+/// A trainer of the server on the policies of clients, all with weight 1, by this recipe. It starts, as that of all commands
+/// does, at the sum of the clients' log-policies (docs/mathematics.md, "the server's starting point").
 pub fn server_trainer<E: Environment>(
     env: &Arc<E>,
     clients: &[Arc<dyn Policy>],
     recipe: &Recipe,
-    start: ServerStart,
     seed: u64,
 ) -> Result<Trainer<E>> {
     let logits = Arc::new(ClientLogits::new(clients.iter().map(|c| (Arc::clone(c), 1.0)).collect())?);
     let target = Arc::new(ClientEnsemble::new(Arc::clone(&logits), None));
     let inner = fresh_policy(env.as_ref(), recipe, seed)?;
-    let policy: Box<dyn TrainablePolicy> = match start {
-        ServerStart::Fresh => inner,
-        ServerStart::ClientLogits => Box::new(Residual::new(inner, logits)),
-    };
-    trainer(env, target, policy, recipe, seed)
+    trainer(env, target, Box::new(Residual::new(inner, logits)), recipe, seed)
 }
 
 /// Trains until so many steps are made or the budget is spent.
@@ -140,7 +136,7 @@ impl<E: Environment> Problem<E> {
     /// The trainer of the server, before its first step.
     pub fn server_trainer(&self, clients: &[Arc<dyn Policy>], seed: u64) -> Result<Trainer<E>> {
         let recipe = self.training.recipe(Stage::Server);
-        server_trainer(&self.env, clients, recipe, self.training.server_start, seed_of(seed, "server"))
+        server_trainer(&self.env, clients, recipe, seed_of(seed, "server"))
     }
 
     /// Trains one policy on the product of the rewards.

@@ -20,7 +20,7 @@ use gfn_core::server::as_policy;
 use gfn_core::trainer::Trainer;
 
 use self::fit::median;
-use super::problem::{ServerStart, with_steps};
+use super::problem::with_steps;
 use super::problems::simulated_sites;
 use super::training::{fresh_policy, reward_target, seed_of, server_trainer, train_until, trainer};
 use super::{Cell, Experiment, Options, Page, Record, Results, Task};
@@ -189,7 +189,7 @@ fn server<D: Domain>(domain: &D, cell: &Cell, record: &mut Record) -> Result<()>
         .map(|n| Ok(Arc::from(as_policy(fresh_policy(env.as_ref(), &client, n)?))))
         .collect::<Result<Vec<Arc<dyn Policy>>>>()?;
     let recipe = with_steps(domain.recipe(Stage::Server), STEPS.1);
-    let trainer = server_trainer(env, &clients, &recipe, ServerStart::ClientLogits, cell.seed)?;
+    let trainer = server_trainer(env, &clients, &recipe, cell.seed)?;
     time(env.as_ref(), trainer, recipe.settings.batch_size, BLOCK_STEPS.1 as u64, cell, record)
 }
 

@@ -4,6 +4,7 @@ use std::f64::consts::TAU;
 use std::sync::Arc;
 
 use gfn_core::Result;
+use gfn_core::domain::Domain as _;
 use gfn_core::grid::{Cell, Grid};
 use gfn_core::random::stream;
 use gfn_core::reward::LogReward;
@@ -15,6 +16,7 @@ use super::{STEPS, shortened};
 use crate::experiment::problem::{Problem, Sum};
 use crate::experiment::problems::{grid_training, simulated_sites, trees_of_shards};
 use crate::experiment::training::seed_of;
+use crate::grid::{GridDomain, GridSettings};
 
 /// Cells per axis of the grid.
 pub(super) const SIDE: usize = 9;
@@ -44,9 +46,10 @@ pub(super) fn beacons(n_clients: usize, apart: f64, quick: bool) -> Result<Probl
         Arc::new(log_reward) as Arc<dyn LogReward<Grid>>
     };
     let clients: Vec<_> = (0..n_clients).map(reward).collect();
-    let training = shortened(grid_training(), STEPS[usize::from(quick)]);
+    let domain = GridDomain::new(&GridSettings { dimensions: 2, side: SIDE })?;
+    let training = shortened(grid_training(&domain), STEPS[usize::from(quick)]);
     let product = Arc::new(Sum(clients.clone()));
-    Problem::new("grid", Arc::new(Grid::new(2, SIDE)?), clients, product, training, None)
+    Problem::new("grid", Arc::clone(domain.environment()), clients, product, training, None)
 }
 
 /// Sites of several genes, each along a tree of its own, dealt in equal parts to clients that mix the genes by a Dirichlet

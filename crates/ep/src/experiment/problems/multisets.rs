@@ -10,7 +10,7 @@ use gfn_multiset::{AdditiveReward, Item, Multiset, MultisetDomain, MultisetSetti
 use rand::RngExt;
 
 use super::{Domain, for_quick};
-use crate::experiment::problem::{Factors, Problem, ServerStart, Steps, Training};
+use crate::experiment::problem::{Factors, Problem, Steps, Training};
 
 /// Kinds and items, and those of `--quick`.
 const SIZES: [(usize, usize); 2] = [(10, 8), (4, 3)];
@@ -46,7 +46,7 @@ pub fn multisets(quick: bool, seed: u64) -> Result<Problem<Multisets>> {
             log_orders
         }),
     };
-    let training = for_quick(Training::of(&domain, STEPS, ServerStart::Fresh), quick);
+    let training = for_quick(Training::of(&domain, STEPS), quick);
     Problem::new("multisets", env, clients, product, training, Some(factors))
 }
 

@@ -10,7 +10,7 @@ use gfn_core::domain::Domain as _;
 use gfn_core::reward::LogReward;
 
 use super::for_quick;
-use crate::experiment::problem::{Factors, Problem, ServerStart, Steps, Training};
+use crate::experiment::problem::{Factors, Problem, Steps, Training};
 
 /// Simulated rows, dealt to clients.
 #[derive(Debug, Clone)]
@@ -63,11 +63,11 @@ pub fn networks(data: &NetworkData, seed: u64) -> Result<Problem<DagEnvironment>
             0.0
         }),
     };
-    let training = for_quick(Training::of(&domain, STEPS, ServerStart::ClientLogits), data.quick);
+    let training = for_quick(Training::of(&domain, STEPS), data.quick);
     Problem::new("networks", env, clients, product, training, Some(factors))
 }
 
-const STEPS: Steps = Steps { client: 8000, round: 4000, server: 4000, centralised: 8000 };
+const STEPS: Steps = Steps { client: 8000, round: 4000, server: 20_000, centralised: 8000 };
 
 /// The domain over the nodes X0, X1, … of simulated tables.
 fn domain(data: &NetworkData) -> Result<DagDomain> {

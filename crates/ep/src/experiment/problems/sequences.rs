@@ -9,7 +9,7 @@ use gfn_core::reward::LogReward;
 use gfn_seq::{AdditiveReward, PositionWeights, Sequence, SequenceDomain, SequenceSettings, Sequences};
 
 use super::{Domain, for_quick};
-use crate::experiment::problem::{Factors, Problem, ServerStart, Steps, Training};
+use crate::experiment::problem::{Factors, Problem, Steps, Training};
 use crate::experiment::training::normal;
 
 /// Tokens and longest length, and those of `--quick`.
@@ -44,8 +44,8 @@ pub fn sequences(quick: bool, scale: f64, seed: u64) -> Result<Problem<Sequences
             0.0
         }),
     };
-    let training = for_quick(Training::of(&domain, STEPS, ServerStart::Fresh), quick);
+    let training = for_quick(Training::of(&domain, STEPS), quick);
     Problem::new("sequences", env, clients, product, training, Some(factors))
 }
 
-const STEPS: Steps = Steps { client: 8000, round: 4000, server: 8000, centralised: 8000 };
+const STEPS: Steps = Steps { client: 24_000, round: 12_000, server: 8000, centralised: 8000 };

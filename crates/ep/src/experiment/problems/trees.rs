@@ -13,7 +13,7 @@ use gfn_phylo::{
 };
 
 use super::for_quick;
-use crate::experiment::problem::{Problem, ServerStart, Steps, Training};
+use crate::experiment::problem::{Problem, Steps, Training};
 use crate::experiment::training::seed_of;
 
 /// Expected substitutions per site on every branch.
@@ -93,7 +93,7 @@ pub fn trees_of_shards(
     let clients = shards.iter().map(of_shard).collect::<Result<_>>()?;
     // All sites together have fewer distinct patterns than the clients' have in sum, and cost less for it.
     let product = reward(alignment)?;
-    let training = for_quick(Training::of(domain, STEPS, ServerStart::ClientLogits), quick);
+    let training = for_quick(Training::of(domain, STEPS), quick);
     Problem::new("trees", Arc::clone(domain.environment()), clients, product, training, None)
 }
 

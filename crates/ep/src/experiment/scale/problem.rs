@@ -3,12 +3,11 @@
 use std::sync::Arc;
 
 use gfn_core::Result;
-use gfn_core::aggregate::{ClientEnsemble, ClientLogits};
 use gfn_core::domain::Domain;
 use gfn_core::environment::Environment;
 use gfn_core::grid::{Cell, Grid, HypergridReward};
 use gfn_core::math::log_sum_exp;
-use gfn_core::policy::{Policy, Residual};
+use gfn_core::policy::Policy;
 use gfn_core::random::{ChaCha8Rng, stream};
 use gfn_core::reward::LogReward;
 use gfn_core::trainer::Trainer;
@@ -16,8 +15,10 @@ use gfn_multiset::{AdditiveReward, Item, Multiset, MultisetDomain, MultisetSetti
 use gfn_seq::{PositionWeights, Sequence, SequenceDomain, SequenceSettings, Sequences};
 use rand::RngExt;
 
-use crate::experiment::problem::{ServerStart, Steps, Sum, Training};
-use crate::experiment::training::{Learned, fresh_policy, reward_target, seed_of, train, trainer};
+use crate::experiment::problem::{Steps, Sum, Training};
+use crate::experiment::training::{
+    Learned, fresh_policy, reward_target, seed_of, server_trainer, train, trainer,
+};
 use crate::grid::{GridDomain, GridSettings};
 
 /// An exact draw from the product.
@@ -60,21 +61,16 @@ impl<E: Environment> LargeProblem<E> {
         train(trainer(&self.env, reward_target(reward), policy, recipe, seed)?)
     }
 
-    /// The trainer of the server, which starts at the clients' logits.
+    /// The trainer of the server, before its first step.
     pub fn server(&self, clients: &[Arc<dyn Policy>], seed: u64) -> Result<Trainer<E>> {
-        let seed = seed_of(seed, "server");
-        let logits = Arc::new(ClientLogits::new(clients.iter().map(|c| (Arc::clone(c), 1.0)).collect())?);
-        let recipe = &self.training.server;
-        let inner = fresh_policy(self.env.as_ref(), recipe, seed)?;
-        let policy = Box::new(Residual::new(inner, Arc::clone(&logits) as _));
-        trainer(&self.env, Arc::new(ClientEnsemble::new(logits, None)), policy, recipe, seed)
+        server_trainer(&self.env, clients, &self.training.server, seed_of(seed, "server"))
     }
 }
 
 /// All stages of a domain's recipe for this number of steps.
 fn training<D: Domain>(domain: &D, steps: u64) -> Training {
     let steps = Steps { client: steps, round: steps, server: steps, centralised: steps };
-    Training::of(domain, steps, ServerStart::ClientLogits)
+    Training::of(domain, steps)
 }
 
 /// Numbers for each of N clients, uniform and of variance 1/N, so that sums over the clients have variance 1 whatever N is.

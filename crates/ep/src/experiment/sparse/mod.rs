@@ -5,6 +5,7 @@ mod page;
 use std::sync::Arc;
 
 use gfn_core::Result;
+use gfn_core::domain::{Domain as _, Recipe};
 use gfn_core::grid::{Grid, HypergridReward};
 use gfn_core::losses::Balance;
 use gfn_core::metrics::l1;
@@ -12,10 +13,11 @@ use gfn_core::policy::{MlpSettings, PolicyKind};
 use gfn_core::rollout::{Share, Source};
 use gfn_core::trainer::Budget;
 
-use super::problem::{Problem, Training};
+use super::problem::Problem;
 use super::problems::grid_training;
 use super::training::{fresh_policy, reward_target, seed_of, train_until, trainer};
 use super::{Cell, Experiment, Options, Page, Record, Results, Task};
+use crate::grid::{GridDomain, GridSettings};
 
 /// Axes and cells per axis, and those of `--quick`. A mode needs a cell with 0.3 < |x/(H − 1) − ½| < 0.4.
 const SIZES: [&[(usize, usize)]; 2] = [&[(4, 8), (2, 20), (3, 8), (2, 8)], &[(2, 8)]];
@@ -71,10 +73,10 @@ impl Hypergrid {
     /// Its reward, as a problem of a single client.
     fn problem(self) -> Result<(Problem<Grid>, HypergridReward)> {
         let reward = HypergridReward { r0: 10f64.powi(self.exponent), ..HypergridReward::default() };
-        let env = Arc::new(Grid::new(self.dimensions, self.side)?);
-        let product = Arc::new(reward);
-        let problem =
-            Problem::new("hypergrid", env, vec![product.clone()], product, training(false, STEPS[0]), None)?;
+        let domain = GridDomain::new(&GridSettings { dimensions: self.dimensions, side: self.side })?;
+        let (env, product) = (Arc::clone(domain.environment()), Arc::new(reward));
+        let training = grid_training(&domain);
+        let problem = Problem::new("hypergrid", env, vec![product.clone()], product, training, None)?;
         Ok((problem, reward))
     }
 }
@@ -83,20 +85,19 @@ fn size_name((dimensions, side): (usize, usize)) -> String {
     vec![side.to_string(); dimensions].join("x")
 }
 
-/// The recipe of the grid world, shorter and with a smaller network.
-fn training(replay: bool, steps: u64) -> Training {
-    let mut training = grid_training();
-    let recipe = &mut training.centralised;
+/// The recipe of the grid world with another loss, shorter and with a smaller network.
+fn changed(mut recipe: Recipe, method: Method, steps: u64) -> Recipe {
     if let PolicyKind::Mlp(settings) = &mut recipe.policy {
         *settings = MlpSettings { hidden: vec![HIDDEN; 2], ..settings.clone() };
     }
     recipe.settings.batch_size = BATCH;
     recipe.settings.budget = Budget::Steps(steps);
-    if replay {
+    recipe.settings.loss = method.loss;
+    if method.replay {
         let own = Share { share: 1.0 - REPLAYED, source: Source::on_policy(0.05) };
         recipe.settings.behaviour = vec![own, Share { share: REPLAYED, source: Source::Replay }];
     }
-    training
+    recipe
 }
 
 /// For each of the 2^D modes, the numbers of its cells among the objects.
@@ -165,8 +166,7 @@ impl Experiment for Sparse {
 fn measure(grid: Hypergrid, method: Method, steps: u64, cell: &Cell, record: &mut Record) -> Result<()> {
     let (problem, reward) = grid.problem()?;
     let modes = modes(&problem, &reward);
-    let mut recipe = training(method.replay, steps).centralised;
-    recipe.settings.loss = method.loss;
+    let recipe = changed(problem.training.centralised.clone(), method, steps);
     let seed = seed_of(cell.seed, "sparse");
     let policy = fresh_policy(problem.env.as_ref(), &recipe, seed)?;
     let mut trainer = trainer(&problem.env, reward_target(&problem.product), policy, &recipe, seed)?;
