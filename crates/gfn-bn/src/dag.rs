@@ -5,6 +5,7 @@ use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 
 use gfn_core::{Error, Place, Result};
+use smallvec::{SmallVec, smallvec};
 
 /// Most nodes of a graph: a set of nodes is one 64-bit word.
 pub const MAX_NODES: usize = 64;
@@ -31,8 +32,9 @@ pub const MAX_NODES: usize = 64;
 /// ```
 #[derive(Clone)]
 pub struct Dag {
-    /// The parents of each node, then the ancestors of each node: one allocation, as states are cloned often.
-    rows: Box<[u64]>,
+    /// The parents of each node, then the ancestors of each node: states are cloned often, and small ones without an
+    /// allocation.
+    rows: SmallVec<[u64; 16]>,
 }
 
 impl Dag {
@@ -46,7 +48,7 @@ impl Dag {
                 "choose fewer variables",
             ));
         }
-        Ok(Dag { rows: vec![0; 2 * n_nodes].into() })
+        Ok(Dag { rows: smallvec![0; 2 * n_nodes] })
     }
 
     /// Number of nodes, d.
@@ -140,7 +142,8 @@ impl Dag {
         parents[to] &= !(1 << from);
         // A node has more ancestors than any of its ancestors, so that sorting by their number, as it was before, is
         // a topological order.
-        let mut affected: Vec<usize> = (0..d).filter(|&w| w == to || contains(ancestors[w], to)).collect();
+        let mut affected: SmallVec<[usize; MAX_NODES]> =
+            (0..d).filter(|&w| w == to || contains(ancestors[w], to)).collect();
         affected.sort_by_key(|&w| ancestors[w].count_ones());
         for node in affected {
             ancestors[node] = members(parents[node]).fold(0, |above, u| above | ancestors[u] | 1 << u);

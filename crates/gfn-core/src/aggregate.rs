@@ -26,26 +26,45 @@ pub struct ClientLogits {
 
 #[derive(Default)]
 struct Memo {
-    young: FxHashMap<u128, Box<[f64]>>,
-    old: FxHashMap<u128, Box<[f64]>>,
-    numbers: usize,
+    young: Generation,
+    old: Generation,
+}
+
+/// Numbers one after the other, and where those of each state begin.
+#[derive(Default)]
+struct Generation {
+    start_of: FxHashMap<u128, u32>,
+    numbers: Vec<f64>,
+}
+
+impl Generation {
+    fn get(&self, key: u128, n: usize) -> Option<&[f64]> {
+        self.start_of.get(&key).map(|&start| &self.numbers[start as usize..][..n])
+    }
+
+    fn insert(&mut self, key: u128, values: impl Iterator<Item = f64>) {
+        self.start_of.insert(key, self.numbers.len() as u32);
+        self.numbers.extend(values);
+    }
 }
 
 impl Memo {
-    fn get(&mut self, key: u128) -> Option<&[f64]> {
-        if !self.young.contains_key(&key) {
-            let values = self.old.remove(&key)?;
-            self.insert(key, values);
+    /// The `n` numbers of a state, if they are known. What is asked for again lives on for another generation.
+    fn get(&mut self, key: u128, n: usize) -> Option<&[f64]> {
+        if !self.young.start_of.contains_key(&key) {
+            let values = self.old.get(key, n)?;
+            self.young.insert(key, values.iter().copied());
         }
-        self.young.get(&key).map(|v| &**v)
+        self.young.get(key, n)
     }
 
-    fn insert(&mut self, key: u128, values: Box<[f64]>) {
-        if self.numbers > MEMO_NUMBERS {
-            self.old = std::mem::take(&mut self.young);
-            self.numbers = 0;
+    /// Drops the old generation where the young one is full; its memory is used again.
+    fn insert(&mut self, key: u128, values: impl Iterator<Item = f64>) {
+        if self.young.numbers.len() + 4 * self.young.start_of.len() > MEMO_NUMBERS {
+            std::mem::swap(&mut self.young, &mut self.old);
+            self.young.start_of.clear();
+            self.young.numbers.clear();
         }
-        self.numbers += values.len() + 4;
         self.young.insert(key, values);
     }
 }
@@ -110,9 +129,10 @@ impl ClientLogits {
         {
             let mut memo = self.memo.lock().expect("no panic while the memo is held");
             for row in first..batch.rows {
-                match memo.get(batch.fingerprints[row]) {
+                let (n_forward, n_backward) = (forward_of(row).len(), backward_of(row).len());
+                match memo.get(batch.fingerprints[row], n_forward + n_backward) {
                     Some(values) => {
-                        let (f, b) = values.split_at(forward_of(row).len());
+                        let (f, b) = values.split_at(n_forward);
                         sums.forward[forward_of(row)].copy_from_slice(f);
                         sums.backward[backward_of(row)].copy_from_slice(b);
                     }
@@ -146,7 +166,7 @@ impl ClientLogits {
             let b = &backward[part.backward_offsets[index]..part.backward_offsets[index + 1]];
             sums.forward[forward_of(row)].copy_from_slice(f);
             sums.backward[backward_of(row)].copy_from_slice(b);
-            memo.insert(batch.fingerprints[row], f.iter().chain(b).copied().collect());
+            memo.insert(batch.fingerprints[row], f.iter().chain(b).copied());
         }
         sums
     }
@@ -219,7 +239,7 @@ impl<E: Environment> Target<E> for ClientEnsemble<E> {
             .map(|b| {
                 let mut score = self.log_factor(env, batch.object(b));
                 for slot in batch.slots(b) {
-                    let row = batch.distinct_of[slot] as usize;
+                    let row = batch.numbers[slot] as usize;
                     if batch.forward[slot] != NO_ACTION {
                         score += sums.forward[encoded.forward_position(row, batch.forward[slot])];
                     }
@@ -235,21 +255,19 @@ impl<E: Environment> Target<E> for ClientEnsemble<E> {
     /// Equation (8), summed along the path: log R(s_i) − log R(s_0) = Σ_j Σ_n w_n Δ_n(s_j → s_{j+1}) + log g.
     fn states(&self, env: &E, batch: &TrajectoryBatch<E>, encoded: &StateBatch) -> Vec<f64> {
         let sums = self.logits.weighted(encoded, 0);
-        let stop =
-            |slot: usize| sums.forward[encoded.forward_offsets[batch.distinct_of[slot] as usize + 1] - 1];
-        let mut log_rewards = Vec::with_capacity(batch.states.len());
+        let stop = |slot: usize| sums.forward[encoded.forward_offsets[batch.numbers[slot] as usize + 1] - 1];
+        let mut log_rewards = Vec::with_capacity(batch.n_slots());
         for b in 0..batch.len() {
             let mut score = 0.0;
             for slot in batch.slots(b) {
                 if slot > batch.offsets[b] {
-                    let (row, before) =
-                        (batch.distinct_of[slot] as usize, batch.distinct_of[slot - 1] as usize);
+                    let (row, before) = (batch.numbers[slot] as usize, batch.numbers[slot - 1] as usize);
                     score += sums.forward[encoded.forward_position(before, batch.forward[slot - 1])]
                         + stop(slot)
                         - sums.backward[encoded.backward_position(row, batch.backward[slot])]
                         - stop(slot - 1);
                 }
-                log_rewards.push(score + self.log_factor(env, &batch.states[slot]));
+                log_rewards.push(score + self.log_factor(env, batch.state(slot)));
             }
         }
         log_rewards

@@ -9,16 +9,45 @@ use crate::evaluation::Evaluations;
 use crate::losses::LossGradient;
 use crate::policy::{Kept, Output, TrainablePolicy};
 use crate::reward::Target;
-use crate::rollout::{Walk, sample_evaluated};
+use crate::rollout::{Walk, Walker, sample_evaluated};
 use crate::score::Gathered;
 use crate::trajectory::TrajectoryBatch;
 
+/// What a group works in; every step uses the same memory.
+pub(crate) struct Workspace<E: Environment> {
+    walker: Walker<E>,
+    evaluations: Evaluations,
+}
+
+impl<E: Environment> Workspace<E> {
+    /// An empty one.
+    pub fn new(env: &E) -> Self {
+        Workspace { walker: Walker::default(), evaluations: Evaluations::new(env) }
+    }
+
+    /// Takes back the memory of a gradient.
+    pub fn take_back(&self, gradients: Vec<Vec<f32>>) {
+        gradients.into_iter().for_each(|gradient| self.evaluations.kept.pool.give(gradient));
+    }
+}
+
 /// A part of a step's trajectories, evaluated: all that a loss and the way back from it need.
 pub(crate) struct Group<E: Environment> {
-    pub batch: TrajectoryBatch<E>,
-    pub evaluations: Evaluations<E>,
+    workspace: Workspace<E>,
     gathered: Gathered,
     pub said: Said,
+}
+
+impl<E: Environment> Group<E> {
+    /// Its trajectories.
+    pub fn batch(&self) -> &TrajectoryBatch<E> {
+        &self.workspace.walker.batch
+    }
+
+    /// Its states.
+    pub fn encoded(&self) -> &StateBatch {
+        &self.workspace.evaluations.encoded
+    }
 }
 
 /// What policy and target say about a group, as a loss reads it: slot by slot, ℓ(τ) trajectory by trajectory.
@@ -60,7 +89,7 @@ pub(crate) fn sample_groups<E: Environment>(
     target: &dyn Target<E>,
     walks: Vec<Walk<E::State>>,
     generators: Vec<ChaCha8Rng>,
-    evaluations: Vec<Evaluations<E>>,
+    workspaces: Vec<Workspace<E>>,
     asked: Asked,
 ) -> Vec<Group<E>> {
     // Walks come sorted by source: dealt in turn, each group gets its share of every source.
@@ -73,25 +102,27 @@ pub(crate) fn sample_groups<E: Environment>(
     let evaluate = |encoded: &StateBatch, first: usize, output: &mut Output, kept: &mut Kept| {
         policy.evaluate(encoded, first, output, kept);
     };
-    let work = |(walks, mut rng, mut evaluations): (Vec<Walk<E::State>>, ChaCha8Rng, Evaluations<E>)| {
-        let batch = sample_evaluated(env, &mut evaluations, &evaluate, needs, walks, &mut rng);
+    let work = |(walks, mut rng, mut workspace): (Vec<Walk<E::State>>, ChaCha8Rng, Workspace<E>)| {
+        let Workspace { walker, evaluations } = &mut workspace;
+        sample_evaluated(env, walker, evaluations, &evaluate, needs, walks, &mut rng);
+        let batch = &walker.batch;
         let (encoded, output) = (&evaluations.encoded, &evaluations.output);
-        let log_target = target.trajectories(env, &batch, encoded);
+        let log_target = target.trajectories(env, batch, encoded);
         let state_log_reward =
-            if asked.state_rewards { target.states(env, &batch, encoded) } else { Vec::new() };
-        let mut gathered = Gathered::new(&batch, encoded, &evaluations.log_p, asked.stop);
+            if asked.state_rewards { target.states(env, batch, encoded) } else { Vec::new() };
+        let mut gathered = Gathered::new(batch, encoded, &evaluations.log_p, asked.stop);
         let flow = |row: &u32| output.log_flow[*row as usize];
         let said = Said {
             log_forward: std::mem::take(&mut gathered.log_forward),
             log_backward: std::mem::take(&mut gathered.log_backward),
             log_stop: std::mem::take(&mut gathered.log_stop),
-            log_flow: if asked.flow { batch.distinct_of.iter().map(flow).collect() } else { Vec::new() },
+            log_flow: if asked.flow { batch.numbers.iter().map(flow).collect() } else { Vec::new() },
             log_target,
             state_log_reward,
         };
-        Group { batch, evaluations, gathered, said }
+        Group { workspace, gathered, said }
     };
-    let pieces = dealt.into_iter().zip(generators).zip(evaluations);
+    let pieces = dealt.into_iter().zip(generators).zip(workspaces);
     side_by_side(pieces.map(|((walks, rng), memory)| (walks, rng, memory)).collect(), work)
 }
 
@@ -106,20 +137,21 @@ pub(crate) fn side_by_side<P: Send, T: Send>(pieces: Vec<P>, work: impl Fn(P) ->
 }
 
 /// One gradient per parameter tensor, summed over the groups in their order; `slopes` are the loss's derivatives, group by
-/// group. The memory of the evaluations comes back with it.
+/// group. Their memory comes back with it.
 pub(crate) fn pull_back<E: Environment>(
     policy: &dyn TrainablePolicy,
     groups: Vec<Group<E>>,
     slopes: Vec<LossGradient>,
-) -> (Vec<Vec<f32>>, Vec<Evaluations<E>>) {
+) -> (Vec<Vec<f32>>, Vec<Workspace<E>>) {
     let work = |(group, slopes): (Group<E>, LossGradient)| {
-        let Group { batch, evaluations, gathered, .. } = group;
-        let gradient = gathered.pull_back(&batch, &evaluations, &slopes);
-        (policy.pull_back(&evaluations.encoded, &evaluations.kept, &gradient), evaluations)
+        let Group { workspace, gathered, .. } = group;
+        let evaluations = &workspace.evaluations;
+        let gradient = gathered.pull_back(&workspace.walker.batch, evaluations, &slopes);
+        (policy.pull_back(&evaluations.encoded, &evaluations.kept, &gradient), workspace)
     };
     let pieces = groups.into_iter().zip(slopes).collect();
-    let (gradients, evaluations): (Vec<_>, Vec<_>) = side_by_side(pieces, work).into_iter().unzip();
-    (gradients.into_iter().reduce(add).expect("at least one group"), evaluations)
+    let (gradients, workspaces): (Vec<_>, Vec<_>) = side_by_side(pieces, work).into_iter().unzip();
+    (gradients.into_iter().reduce(add).expect("at least one group"), workspaces)
 }
 
 pub(crate) fn add(mut sum: Vec<Vec<f32>>, next: Vec<Vec<f32>>) -> Vec<Vec<f32>> {

@@ -62,7 +62,7 @@ impl Transitions {
                 weights.push(own.len() as f64 / taken as f64);
             }
         }
-        let encoded = StateBatch::new(env, slots.iter().map(|&slot| &batch.states[slot]), policy.needs());
+        let encoded = StateBatch::new(env, slots.iter().map(|&slot| batch.state(slot)), policy.needs());
         let positions = slots
             .iter()
             .enumerate()

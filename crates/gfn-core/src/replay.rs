@@ -34,9 +34,10 @@ impl<E: Environment> Replay<E> {
         if full && self.entries.last().is_some_and(|(lowest, _)| score <= *lowest) {
             return;
         }
-        if !self.known.insert(object.clone()) {
+        if self.known.contains(object) {
             return;
         }
+        self.known.insert(object.clone());
         if full && let Some((_, dropped)) = self.entries.pop() {
             self.known.remove(&dropped);
         }

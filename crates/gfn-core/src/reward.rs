@@ -23,7 +23,8 @@ pub trait Target<E: Environment>: Send + Sync {
         Needs::default()
     }
 
-    /// ℓ(τ) of every trajectory (natural log). `encoded` holds the distinct states of `batch`.
+    /// ℓ(τ) of every trajectory (natural log). `encoded` holds the distinct states of `batch`, by their
+    /// numbers.
     fn trajectories(&self, env: &E, batch: &TrajectoryBatch<E>, encoded: &StateBatch) -> Vec<f64>;
 
     /// For every slot of the batch, log R of its state up to a constant of its trajectory; only asked for where
@@ -43,7 +44,7 @@ impl<E: Environment, R: LogReward<E>> Target<E> for RewardTarget<R> {
     }
 
     fn states(&self, env: &E, batch: &TrajectoryBatch<E>, _encoded: &StateBatch) -> Vec<f64> {
-        let distinct: Vec<f64> = batch.distinct_states().map(|s| self.reward.log_reward(env, s)).collect();
-        batch.distinct_of.iter().map(|&row| distinct[row as usize]).collect()
+        let distinct: Vec<f64> = batch.states().map(|s| self.reward.log_reward(env, s)).collect();
+        batch.numbers.iter().map(|&row| distinct[row as usize]).collect()
     }
 }

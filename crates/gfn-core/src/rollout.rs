@@ -3,6 +3,7 @@
 use rand::rngs::ChaCha8Rng;
 use rand::{Rng, RngExt, SeedableRng};
 use rand_distr::{Distribution, StandardNormal};
+use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 
 use crate::encoding::{Needs, StateBatch};
@@ -79,12 +80,6 @@ pub enum Walk<S> {
     Backward(S),
 }
 
-struct Path<S> {
-    states: Vec<S>,
-    forward: Vec<u32>,
-    backward: Vec<u32>,
-}
-
 /// Draws the walks, in their order; all forward ones advance together, one network call per step.
 pub fn sample_walks<E: Environment>(
     env: &E,
@@ -92,19 +87,27 @@ pub fn sample_walks<E: Environment>(
     walks: Vec<Walk<E::State>>,
     rng: &mut ChaCha8Rng,
 ) -> TrajectoryBatch<E> {
-    // Nobody asks for the states of a step again: long walks of many actions would fill the memory.
-    let mut evaluations = Evaluations::new(env);
     let evaluate =
         |encoded: &StateBatch, _: usize, output: &mut Output, _: &mut Kept| *output = policy.forward(encoded);
-    let mut batch = draw_walks(env, walks, rng, |mut walks, rng, paths| {
-        while !walks.is_empty() {
-            evaluations.clear();
-            let rows = evaluations.rows(env, policy.needs(), &evaluate, ends(&walks, paths));
-            walks = advance(env, &evaluations, walks, &rows, paths, rng);
+    let mut walker = Walker::default();
+    let mut evaluations = Evaluations::new(env);
+    // Nobody asks for the states of a step again: long walks of many actions would fill the memory.
+    let mut row_of: FxHashMap<u32, u32> = FxHashMap::default();
+    walker.draw(env, walks, rng, &mut evaluations, |evaluations, batch, walks, rows| {
+        evaluations.clear();
+        row_of.clear();
+        rows.clear();
+        for walk in walks {
+            let next = row_of.len() as u32;
+            let row = *row_of.entry(walk.number).or_insert(next);
+            if row == next {
+                evaluations.encoded.push(env, batch.state_of(walk.number), policy.needs());
+            }
+            rows.push(row);
         }
+        evaluations.evaluate(&evaluate, 0);
     });
-    batch.find_distinct();
-    batch
+    walker.batch
 }
 
 /// `n` trajectories of the policy itself.
@@ -117,155 +120,212 @@ pub fn sample_on_policy<E: Environment>(
     sample_walks(env, policy, vec![Walk::Forward { scale: 1.0, epsilon: 0.0, tilt: 0.0 }; n], rng)
 }
 
-/// [`sample_walks`] with the evaluations of all their states, which are the batch's distinct states; `needs` is what has to
-/// be in the encoded states.
+/// [`sample_walks`] with the evaluations of all their states; `needs` is what has to be in the encoded states.
 pub(crate) fn sample_evaluated<E: Environment>(
     env: &E,
-    evaluations: &mut Evaluations<E>,
+    walker: &mut Walker<E>,
+    evaluations: &mut Evaluations,
     evaluate: Evaluate,
     needs: Needs,
     walks: Vec<Walk<E::State>>,
     rng: &mut ChaCha8Rng,
-) -> TrajectoryBatch<E> {
+) {
     evaluations.clear();
-    let mut batch = draw_walks(env, walks, rng, |mut walks, rng, paths| {
-        while !walks.is_empty() {
-            let rows = evaluations.rows(env, needs, evaluate, ends(&walks, paths));
-            walks = advance(env, evaluations, walks, &rows, paths, rng);
-        }
+    walker.draw(env, walks, rng, evaluations, |evaluations, batch, walks, rows| {
+        evaluations.follow(env, needs, evaluate, batch);
+        rows.clear();
+        rows.extend(walks.iter().map(|walk| walk.number));
     });
-    // The states of backward walks are evaluated here.
-    batch.set_distinct(evaluations.rows(env, needs, evaluate, batch.states.iter()));
-    batch
+    // Objects, and all states of walks that are backward alone.
+    evaluations.follow(env, needs, evaluate, &walker.batch);
 }
 
+/// A walk that goes forward, with the number of the state it stands in and the visit that is.
 struct ForwardWalk {
-    path: usize,
+    trajectory: u32,
+    number: u32,
+    visit: usize,
     scale: f64,
     epsilon: f64,
     tilts: Option<Vec<f64>>,
 }
 
-/// Draws backward walks, and has the forward ones drawn.
-fn draw_walks<E: Environment>(
-    env: &E,
-    walks: Vec<Walk<E::State>>,
-    rng: &mut ChaCha8Rng,
-    walk_forward: impl FnOnce(Vec<ForwardWalk>, &mut ChaCha8Rng, &mut [Path<E::State>]),
-) -> TrajectoryBatch<E> {
-    let mut forward_walks = Vec::new();
-    let mut paths = Vec::with_capacity(walks.len());
-    for (b, walk) in walks.into_iter().enumerate() {
-        match walk {
-            Walk::Forward { scale, epsilon, tilt } => {
-                let tilts = (tilt > 0.0).then(|| {
-                    let mut own = ChaCha8Rng::seed_from_u64(rng.next_u64());
-                    let draw = |_| tilt * Distribution::<f64>::sample(&StandardNormal, &mut own);
-                    (0..env.spec().n_forward_outputs()).map(draw).collect()
-                });
-                forward_walks.push(ForwardWalk { path: b, scale, epsilon, tilts });
-                paths.push(Path {
-                    states: vec![env.initial()],
-                    forward: Vec::new(),
-                    backward: vec![NO_ACTION],
-                });
-            }
-            Walk::Backward(object) => paths.push(walk_backward(env, object, rng)),
-        }
-    }
-    walk_forward(forward_walks, rng, &mut paths);
-    let mut batch = TrajectoryBatch::default();
-    for path in paths {
-        batch.push(path.states, path.forward, path.backward);
-    }
-    batch
+/// What becomes a slot of its trajectory.
+#[derive(Clone, Copy)]
+struct Visit {
+    trajectory: u32,
+    number: u32,
+    forward: u32,
+    backward: u32,
 }
 
-/// Where the walks stand.
-fn ends<'a, S>(walks: &'a [ForwardWalk], paths: &'a [Path<S>]) -> impl Iterator<Item = &'a S> {
-    walks.iter().map(|walk| paths[walk.path].states.last().expect("a walk has a state"))
-}
-
-/// One action of each walk from its evaluated state; those that have not ended are returned.
-fn advance<E: Environment>(
-    env: &E,
-    evaluations: &Evaluations<E>,
+/// Trajectories under way. All memory is used again by the next draw.
+pub(crate) struct Walker<E: Environment> {
+    pub batch: TrajectoryBatch<E>,
+    /// Of all walks as they come; those of one walk are in its order.
+    visits: Vec<Visit>,
     walks: Vec<ForwardWalk>,
-    rows: &[u32],
-    paths: &mut [Path<E::State>],
-    rng: &mut ChaCha8Rng,
-) -> Vec<ForwardWalk> {
-    let stop = env.spec().stop_action();
-    let mut weights: Vec<f64> = Vec::new();
-    let (encoded, output) = (&evaluations.encoded, &evaluations.output);
-    let mut still = Vec::with_capacity(walks.len());
-    for (walk, &row) in walks.into_iter().zip(rows) {
-        let path = &mut paths[walk.path];
-        let legal = encoded.forward_of(row as usize);
-        if legal.is_empty() {
-            path.forward.push(NO_ACTION);
-            continue;
-        }
-        let position = if walk.epsilon > 0.0 && rng.random::<f64>() < walk.epsilon {
-            rng.random_range(0..legal.len())
-        } else {
-            let start = encoded.forward_offsets[row as usize];
-            let positions = start..start + legal.len();
-            if walk.scale == 1.0 && walk.tilts.is_none() {
-                draw_from_weights(&evaluations.probabilities[positions], rng)
-            } else {
-                weights.clear();
-                weights.extend(output.forward[positions].iter().map(|l| l * walk.scale));
-                if let Some(tilts) = &walk.tilts {
-                    weights.iter_mut().zip(legal).for_each(|(w, &a)| *w += tilts[a as usize]);
-                }
-                exponentiate_in_place(&mut weights);
-                draw_from_weights(&weights, rng)
-            }
-        };
-        let action = legal[position];
-        path.forward.push(action);
-        if Some(action) == stop {
-            continue;
-        }
-        let state = path.states.last().expect("a walk has a state");
-        let (next, backward) = env.step(state, action);
-        path.states.push(next);
-        path.backward.push(backward);
-        still.push(walk);
-    }
-    still
+    rows: Vec<u32>,
+    actions: Vec<u32>,
+    weights: Vec<f64>,
 }
 
-fn walk_backward<E: Environment>(env: &E, object: E::State, rng: &mut ChaCha8Rng) -> Path<E::State> {
-    let mut states = vec![object];
-    let mut forward = vec![env.spec().stop_action().unwrap_or(NO_ACTION)];
-    let mut backward = Vec::new();
-    let (mut actions, mut weights) = (Vec::new(), Vec::new());
-    loop {
-        actions.clear();
-        weights.clear();
-        let state = states.last().expect("never empty");
-        env.backward_actions(state, &mut actions, &mut weights);
-        if actions.is_empty() {
-            backward.push(NO_ACTION);
-            break;
+impl<E: Environment> Default for Walker<E> {
+    fn default() -> Self {
+        Walker {
+            batch: TrajectoryBatch::default(),
+            visits: Vec::new(),
+            walks: Vec::new(),
+            rows: Vec::new(),
+            actions: Vec::new(),
+            weights: Vec::new(),
         }
-        let action = actions[draw_from_weights(&weights, rng)];
-        let (previous, forward_action) = env.undo(state, action);
-        backward.push(action);
-        forward.push(forward_action);
-        states.push(previous);
     }
-    states.reverse();
-    forward.reverse();
-    backward.reverse();
-    Path { states, forward, backward }
+}
+
+impl<E: Environment> Walker<E> {
+    /// Draws the walks into the batch. `look` evaluates the states of the forward walks that are under way and tells the
+    /// row of each.
+    fn draw(
+        &mut self,
+        env: &E,
+        walks: Vec<Walk<E::State>>,
+        rng: &mut ChaCha8Rng,
+        evaluations: &mut Evaluations,
+        mut look: impl FnMut(&mut Evaluations, &TrajectoryBatch<E>, &[ForwardWalk], &mut Vec<u32>),
+    ) {
+        self.batch.clear();
+        self.visits.clear();
+        self.walks.clear();
+        let n = walks.len();
+        for (trajectory, walk) in walks.into_iter().enumerate() {
+            let trajectory = trajectory as u32;
+            match walk {
+                Walk::Forward { scale, epsilon, tilt } => {
+                    let tilts = (tilt > 0.0).then(|| {
+                        let mut own = ChaCha8Rng::seed_from_u64(rng.next_u64());
+                        let draw = |_| tilt * Distribution::<f64>::sample(&StandardNormal, &mut own);
+                        (0..env.spec().n_forward_outputs()).map(draw).collect()
+                    });
+                    let number = self.batch.number(env.initial());
+                    let visit = self.visit(trajectory, number, NO_ACTION);
+                    self.walks.push(ForwardWalk { trajectory, number, visit, scale, epsilon, tilts });
+                }
+                Walk::Backward(object) => self.walk_backward(env, trajectory, object, rng),
+            }
+        }
+        while !self.walks.is_empty() {
+            look(evaluations, &self.batch, &self.walks, &mut self.rows);
+            self.advance(env, evaluations, rng);
+        }
+        self.collect(n);
+    }
+
+    /// A visit whose forward action is not known yet.
+    fn visit(&mut self, trajectory: u32, number: u32, backward: u32) -> usize {
+        self.visits.push(Visit { trajectory, number, forward: NO_ACTION, backward });
+        self.visits.len() - 1
+    }
+
+    /// One action of each walk from its evaluated state; those that have ended are dropped.
+    fn advance(&mut self, env: &E, evaluations: &Evaluations, rng: &mut ChaCha8Rng) {
+        let stop = env.spec().stop_action();
+        let (encoded, output) = (&evaluations.encoded, &evaluations.output);
+        let Walker { batch, visits, walks, rows, weights, .. } = self;
+        let mut rows = rows.iter();
+        walks.retain_mut(|walk| {
+            let row = *rows.next().expect("a row for each walk") as usize;
+            let legal = encoded.forward_of(row);
+            if legal.is_empty() {
+                return false;
+            }
+            let position = if walk.epsilon > 0.0 && rng.random::<f64>() < walk.epsilon {
+                rng.random_range(0..legal.len())
+            } else {
+                let start = encoded.forward_offsets[row];
+                let positions = start..start + legal.len();
+                if walk.scale == 1.0 && walk.tilts.is_none() {
+                    draw_from_probabilities(&evaluations.probabilities[positions], rng)
+                } else {
+                    weights.clear();
+                    weights.extend(output.forward[positions].iter().map(|l| l * walk.scale));
+                    if let Some(tilts) = &walk.tilts {
+                        weights.iter_mut().zip(legal).for_each(|(w, &a)| *w += tilts[a as usize]);
+                    }
+                    exponentiate_in_place(weights);
+                    draw_from_weights(weights, rng)
+                }
+            };
+            let action = legal[position];
+            visits[walk.visit].forward = action;
+            if Some(action) == stop {
+                return false;
+            }
+            let (next, backward) = env.step(batch.state_of(walk.number), action);
+            walk.number = batch.number(next);
+            walk.visit = visits.len();
+            let (trajectory, number) = (walk.trajectory, walk.number);
+            visits.push(Visit { trajectory, number, forward: NO_ACTION, backward });
+            true
+        });
+    }
+
+    /// A whole walk, from the object to the initial state.
+    fn walk_backward(&mut self, env: &E, trajectory: u32, object: E::State, rng: &mut ChaCha8Rng) {
+        let first = self.visits.len();
+        let mut forward = env.spec().stop_action().unwrap_or(NO_ACTION);
+        let mut number = self.batch.number(object);
+        loop {
+            let state = self.batch.state_of(number);
+            self.actions.clear();
+            self.weights.clear();
+            env.backward_actions(state, &mut self.actions, &mut self.weights);
+            if self.actions.is_empty() {
+                self.visits.push(Visit { trajectory, number, forward, backward: NO_ACTION });
+                break;
+            }
+            let backward = self.actions[draw_from_weights(&self.weights, rng)];
+            let (previous, action) = env.undo(state, backward);
+            self.visits.push(Visit { trajectory, number, forward, backward });
+            (number, forward) = (self.batch.number(previous), action);
+        }
+        self.visits[first..].reverse();
+    }
+
+    /// Sorts the visits by trajectory, of which there are `n`.
+    fn collect(&mut self, n: usize) {
+        let TrajectoryBatch { offsets, numbers, forward, backward, .. } = &mut self.batch;
+        // Counts, then places to fill: after filling, each trajectory's place is the start of the next one.
+        offsets.clear();
+        offsets.resize(n + 2, 0);
+        self.visits.iter().for_each(|visit| offsets[visit.trajectory as usize + 2] += 1);
+        for b in 2..n + 2 {
+            offsets[b] += offsets[b - 1];
+        }
+        for slots in [&mut *numbers, &mut *forward, &mut *backward] {
+            slots.resize(self.visits.len(), NO_ACTION);
+        }
+        for visit in &self.visits {
+            let place = &mut offsets[visit.trajectory as usize + 1];
+            (numbers[*place], forward[*place], backward[*place]) =
+                (visit.number, visit.forward, visit.backward);
+            *place += 1;
+        }
+        offsets.pop();
+    }
 }
 
 /// An index drawn with probability ∝ weight.
 fn draw_from_weights(weights: &[f64], rng: &mut ChaCha8Rng) -> usize {
-    let total: f64 = weights.iter().sum();
+    draw_from_total(weights, weights.iter().sum(), rng)
+}
+
+/// An index drawn with these probabilities, which add up to 1 but for rounding.
+fn draw_from_probabilities(probabilities: &[f64], rng: &mut ChaCha8Rng) -> usize {
+    draw_from_total(probabilities, 1.0, rng)
+}
+
+fn draw_from_total(weights: &[f64], total: f64, rng: &mut ChaCha8Rng) -> usize {
     let mut u = rng.random::<f64>() * total;
     for (index, weight) in weights.iter().enumerate() {
         u -= weight;
@@ -301,21 +361,24 @@ mod tests {
             let draw = || stream(5, "walks", 0);
             let mut found = Evaluations::new(&env);
             let needs = policy.needs();
+            let mut walker = Walker::default();
             // Twice, since training goes on with what another step has left.
-            sample_evaluated(&env, &mut found, &evaluate, needs, walks[..5].to_vec(), &mut draw());
-            let batch = sample_evaluated(&env, &mut found, &evaluate, needs, walks.clone(), &mut draw());
+            for walks in [walks[..5].to_vec(), walks.clone()] {
+                sample_evaluated(&env, &mut walker, &mut found, &evaluate, needs, walks, &mut draw());
+            }
+            let batch = &walker.batch;
             let plain = sample_walks(&env, policy.as_policy(), walks, &mut draw());
-            assert_eq!((&batch.states, &batch.forward), (&plain.states, &plain.forward));
-            let encoded = StateBatch::new(&env, batch.distinct_states(), needs);
+            let visited = |batch: &TrajectoryBatch<Grid>| -> Vec<Cell> {
+                (0..batch.n_slots()).map(|slot| *batch.state(slot)).collect()
+            };
+            assert_eq!((visited(batch), &batch.forward), (visited(&plain), &plain.forward));
+            assert_eq!((&batch.offsets, &batch.backward), (&plain.offsets, &plain.backward));
+            let encoded = StateBatch::new(&env, batch.states(), needs);
             assert_eq!(found.encoded, encoded);
             let (mut output, mut kept) = (Output::default(), Kept::default());
             policy.evaluate(&encoded, 0, &mut output, &mut kept);
             assert_eq!((&found.output, &found.kept), (&output, &kept));
-            for (slot, &row) in batch.distinct_of.iter().enumerate() {
-                let distinct = batch.distinct[row as usize] as usize;
-                assert_eq!(batch.states[slot], batch.states[distinct]);
-            }
-            assert_eq!(found.encoded.rows, plain.distinct.len());
+            assert_eq!(found.encoded.rows, plain.n_states());
         }
     }
 }

@@ -36,7 +36,7 @@ impl Gathered {
         log_p: &LogProbabilities,
         with_stop: bool,
     ) -> Self {
-        let n = batch.states.len();
+        let n = batch.n_slots();
         let mut gathered = Gathered {
             log_forward: vec![0.0; n],
             log_backward: vec![0.0; n],
@@ -46,7 +46,7 @@ impl Gathered {
             stop_positions: Vec::new(),
         };
         for slot in 0..n {
-            let row = batch.distinct_of[slot] as usize;
+            let row = batch.numbers[slot] as usize;
             if batch.forward[slot] != NO_ACTION {
                 let position = encoded.forward_position(row, batch.forward[slot]);
                 gathered.forward_positions[slot] = position;
@@ -70,15 +70,15 @@ impl Gathered {
     pub fn pull_back<E: Environment>(
         &self,
         batch: &TrajectoryBatch<E>,
-        evaluations: &Evaluations<E>,
+        evaluations: &Evaluations,
         slopes: &LossGradient,
     ) -> Output {
         let Evaluations { encoded, log_p, probabilities, .. } = evaluations;
         let mut gradient = evaluations.output.zeros_like();
         let mut forward_totals = vec![0.0; encoded.rows];
         let mut backward_totals = vec![0.0; encoded.rows];
-        for slot in 0..batch.states.len() {
-            let row = batch.distinct_of[slot] as usize;
+        for slot in 0..batch.n_slots() {
+            let row = batch.numbers[slot] as usize;
             if self.forward_positions[slot] != NOWHERE {
                 gradient.forward[self.forward_positions[slot]] += slopes.log_forward[slot];
                 forward_totals[row] += slopes.log_forward[slot];
@@ -117,7 +117,7 @@ pub fn trajectory_scores<E: Environment>(
     policy: &dyn Policy,
     batch: &TrajectoryBatch<E>,
 ) -> Vec<f64> {
-    let encoded = StateBatch::new(env, batch.distinct_states(), policy.needs());
+    let encoded = StateBatch::new(env, batch.states(), policy.needs());
     let log_p = LogProbabilities::new(&encoded, &policy.forward(&encoded));
     let gathered = Gathered::new(batch, &encoded, &log_p, false);
     (0..batch.len())
@@ -136,7 +136,7 @@ pub fn residuals<E: Environment>(
     target: &dyn Target<E>,
     batch: &TrajectoryBatch<E>,
 ) -> Vec<f64> {
-    let encoded = StateBatch::new(env, batch.distinct_states(), target.needs());
+    let encoded = StateBatch::new(env, batch.states(), target.needs());
     let log_target = target.trajectories(env, batch, &encoded);
     trajectory_scores(env, policy, batch).iter().zip(log_target).map(|(s, l)| s - l).collect()
 }

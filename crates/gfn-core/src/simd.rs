@@ -164,6 +164,30 @@ dispatch! {
 }
 
 dispatch! {
+    /// x ← max(x, 0.01 x).
+    fn leaky_relu(values: &mut [f32]) {
+        values.iter_mut().for_each(|v| *v *= if *v > 0.0 { 1.0 } else { 0.01 });
+    }
+}
+
+dispatch! {
+    /// [`leaky_relu`], and its derivatives.
+    fn leaky_relu_with_slopes(values: &mut [f32], slopes: &mut [f32]) {
+        for (v, slope) in values.iter_mut().zip(slopes) {
+            *slope = if *v > 0.0 { 1.0 } else { 0.01 };
+            *v *= *slope;
+        }
+    }
+}
+
+dispatch! {
+    /// `values ← values · factors`, one by one.
+    fn multiply(values: &mut [f32], factors: &[f32]) {
+        values.iter_mut().zip(factors).for_each(|(v, f)| *v *= f);
+    }
+}
+
+dispatch! {
     /// x ← x (1 + x / √(1 + x²)) / 2.
     fn smooth(values: &mut [f32]) {
         // The same operations as below, so that a pass gives the same bits with and without slopes.

@@ -136,8 +136,8 @@ fn check_backward<E: Environment>(env: &E, object: &E::State) {
     let batch = sample_walks(env, policy.as_policy(), walks, &mut rng);
     let mut counts = vec![0; paths.len()];
     for b in 0..batch.len() {
-        let states = &batch.states[batch.slots(b)];
-        counts[paths.iter().position(|(path, _)| path[..] == *states).unwrap()] += 1;
+        let states: Vec<E::State> = batch.slots(b).map(|slot| batch.state(slot).clone()).collect();
+        counts[paths.iter().position(|(path, _)| *path == states).unwrap()] += 1;
     }
     let probabilities: Vec<f64> = paths.iter().map(|(_, p)| *p).collect();
     check_frequencies(&counts, &probabilities, &format!("{} back from {object:?}", env.spec().name));
@@ -198,8 +198,8 @@ fn check_consistency<E: Environment>(env: &E) {
     let last_action = env.spec().stop_action().unwrap_or(NO_ACTION);
     for b in 0..batch.len() {
         let slots = batch.slots(b);
-        let (states, forward, backward) =
-            (&batch.states[slots.clone()], &batch.forward[slots.clone()], &batch.backward[slots]);
+        let states: Vec<E::State> = slots.clone().map(|slot| batch.state(slot).clone()).collect();
+        let (forward, backward) = (&batch.forward[slots.clone()], &batch.backward[slots]);
         let last = states.len() - 1;
         assert_eq!(states[0], env.initial());
         assert_eq!((backward[0], forward[last]), (NO_ACTION, last_action));
@@ -216,14 +216,14 @@ fn check_consistency<E: Environment>(env: &E) {
         assert_eq!(follow_path(env, &path_to(env, &states[last])).as_ref(), Some(&states[last]));
     }
     // Distinct states: each once, and every slot finds its own.
-    let distinct: Vec<&E::State> = batch.distinct_states().collect();
+    let distinct: Vec<&E::State> = batch.states().collect();
     assert!((0..distinct.len()).all(|i| !distinct[..i].contains(&distinct[i])));
-    for (slot, row) in batch.distinct_of.iter().enumerate() {
-        assert_eq!(&batch.states[slot], distinct[*row as usize]);
+    for (slot, row) in batch.numbers.iter().enumerate() {
+        assert_eq!(batch.state(slot), distinct[*row as usize]);
     }
     // The same generator gives the same walks.
     let again = sample_walks(env, policy.as_policy(), walks, &mut stream(6, "consistency", 0));
-    assert_eq!((batch.states, batch.forward), (again.states, again.forward));
+    assert_eq!((batch.numbers, batch.forward), (again.numbers, again.forward));
 }
 
 #[test]
@@ -240,7 +240,7 @@ fn no_walks_make_an_empty_batch() {
     let grid = Grid::new(2, 3).unwrap();
     let policy = policy_spec(&grid, PolicyKind::Uniform).build(0).unwrap();
     let batch = sample_walks(&grid, policy.as_policy(), Vec::new(), &mut stream(0, "none", 0));
-    assert!(batch.is_empty() && batch.objects().is_empty() && batch.distinct_states().next().is_none());
+    assert!(batch.is_empty() && batch.objects().is_empty() && batch.states().next().is_none());
 }
 
 /// A reward's target is log R of the object, and of every state where states are asked for.
@@ -249,11 +249,11 @@ fn check_target<E: Environment, R: LogReward<E> + Copy>(env: &E, reward: R) {
     let batch = sample_on_policy(env, policy.as_policy(), 50, &mut stream(7, "target", 0));
     let target = RewardTarget { reward };
     assert_eq!(Target::<E>::needs(&target), Needs::default());
-    let encoded = StateBatch::new(env, batch.distinct_states(), Needs::default());
+    let encoded = StateBatch::new(env, batch.states(), Needs::default());
     let of = |state: &E::State| reward.log_reward(env, state);
     let expected: Vec<f64> = (0..batch.len()).map(|b| of(batch.object(b))).collect();
     assert_eq!(target.trajectories(env, &batch, &encoded), expected);
-    let expected: Vec<f64> = batch.states.iter().map(of).collect();
+    let expected: Vec<f64> = (0..batch.n_slots()).map(|slot| of(batch.state(slot))).collect();
     assert_eq!(target.states(env, &batch, &encoded), expected);
 }
 

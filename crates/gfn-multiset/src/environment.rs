@@ -5,17 +5,19 @@ use gfn_core::{EnvSpec, Environment, Error, Heads, Result, StopRule};
 use rand::RngExt;
 use rand::rngs::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
+use smallvec::{SmallVec, smallvec};
 
 /// A multiset: how many items of each kind are held. Order does not exist here, so equal counts are equal objects.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Multiset {
-    counts: Vec<u32>,
+    /// Without an allocation for a few kinds.
+    counts: SmallVec<[u32; 12]>,
 }
 
 impl Multiset {
     /// The multiset with these counts, one per kind.
     pub fn new(counts: Vec<u32>) -> Self {
-        Multiset { counts }
+        Multiset { counts: counts.into() }
     }
 
     /// Items held of each kind.
@@ -174,7 +176,7 @@ impl Environment for Multisets {
     }
 
     fn initial(&self) -> Multiset {
-        Multiset { counts: vec![0; self.n_kinds()] }
+        Multiset { counts: smallvec![0; self.n_kinds()] }
     }
 
     fn forward_actions(&self, state: &Multiset, actions: &mut Vec<u32>) {
@@ -225,7 +227,7 @@ impl Environment for Multisets {
             return None;
         }
         let (mut stars, mut bars) = (self.size, self.n_kinds() - 1);
-        let mut counts = vec![0; self.n_kinds()];
+        let mut counts = smallvec![0; self.n_kinds()];
         let mut kind = 0;
         while stars > 0 {
             if rng.random_range(0..stars + bars) < stars {

@@ -4,19 +4,21 @@ use gfn_core::environment::fingerprint;
 use gfn_core::{EnvSpec, Environment, Error, Heads, Result, StopRule};
 use rand::RngExt;
 use rand::rngs::ChaCha8Rng;
+use smallvec::SmallVec;
 
 use crate::alphabet::MAX_TOKENS;
 
 /// A sequence of tokens, each a number below the alphabet's size.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct Sequence {
-    tokens: Vec<u8>,
+    /// Without an allocation for a few tokens.
+    tokens: SmallVec<[u8; 24]>,
 }
 
 impl Sequence {
     /// The sequence of these tokens.
     pub fn new(tokens: Vec<u8>) -> Self {
-        Sequence { tokens }
+        Sequence { tokens: tokens.into() }
     }
 
     /// The tokens, in order.
@@ -155,15 +157,14 @@ impl Environment for Sequences {
     }
 
     fn step(&self, state: &Sequence, token: u32) -> (Sequence, u32) {
-        let mut tokens = Vec::with_capacity(state.len() + 1);
-        tokens.extend_from_slice(&state.tokens);
+        let mut tokens = state.tokens.clone();
         tokens.push(token as u8);
         (Sequence { tokens }, 0)
     }
 
     fn undo(&self, state: &Sequence, _backward_action: u32) -> (Sequence, u32) {
         let (last, rest) = state.tokens.split_last().expect("the empty sequence has no backward action");
-        (Sequence { tokens: rest.to_vec() }, u32::from(*last))
+        (Sequence { tokens: rest.into() }, u32::from(*last))
     }
 
     fn encode(&self, state: &Sequence, features: &mut Vec<u32>) {

@@ -13,8 +13,8 @@ use dfdx::prelude::{
 use rand::rngs::ChaCha8Rng;
 use rand_distr::{Distribution, Normal};
 
-use super::{Activation, NamedTensor};
-use crate::simd::{add_rows, smooth, smooth_with_slopes};
+use super::{Activation, NamedTensor, Pool};
+use crate::simd::{add_rows, leaky_relu, leaky_relu_with_slopes, multiply, smooth, smooth_with_slopes};
 
 type Matrix<T> = Tensor<(usize, usize), f32, Cpu, T>;
 
@@ -102,7 +102,7 @@ impl Network {
     }
 
     /// The way back from the gradient of the outputs of all rows, through what was kept.
-    pub fn pull_back(&self, kept: &[Arc<Vec<f32>>], gradient: Vec<f32>) -> NetworkGradient {
+    pub fn pull_back(&self, kept: &[Arc<Vec<f32>>], gradient: Vec<f32>, pool: &Pool) -> NetworkGradient {
         let device = Cpu::default();
         let place = || device.zeros_like(&NO_NUMBERS);
         let input: Matrix<NoneTape> = place();
@@ -111,7 +111,8 @@ impl Network {
         for (layer, kept) in self.layers.iter().zip(kept.chunks_exact(2)) {
             let (weights, bias): (Matrix<NoneTape>, Matrix<NoneTape>) = (place(), place());
             output = activate(output, place(), Arc::clone(&kept[1]));
-            output = linear(output, place(), Arc::clone(&kept[0]), layer, [weights.clone(), bias.clone()]);
+            let parameters = [weights.clone(), bias.clone()];
+            output = linear(output, place(), Arc::clone(&kept[0]), layer, parameters, pool.clone());
             tensors.extend([weights, bias]);
         }
         let mut gradients: Gradients<f32, Cpu> = seeded(&device, output, gradient).backward();
@@ -155,20 +156,15 @@ impl Layer {
         }
         let x = View { values: x, rows, columns: self.inputs, transposed: false };
         let w = View { values: &self.weights, rows: self.inputs, columns: self.outputs, transposed: false };
-        add_product(&mut target[start..], x, w);
+        product(&mut target[start..], x, w, Write::Add);
     }
 }
 
 /// Applies the activation in place; if `slopes` is given, writes its derivatives there.
 fn apply_activation(values: &mut [f32], activation: Activation, slopes: Option<&mut [f32]>) {
     match (activation, slopes) {
-        (Activation::LeakyRelu, None) => values.iter_mut().for_each(|v| *v = v.max(0.01 * *v)),
-        (Activation::LeakyRelu, Some(slopes)) => {
-            for (v, slope) in values.iter_mut().zip(slopes) {
-                *slope = if *v > 0.0 { 1.0 } else { 0.01 };
-                *v *= *slope;
-            }
-        }
+        (Activation::LeakyRelu, None) => leaky_relu(values),
+        (Activation::LeakyRelu, Some(slopes)) => leaky_relu_with_slopes(values, slopes),
         (Activation::Smooth, None) => smooth(values),
         (Activation::Smooth, Some(slopes)) => smooth_with_slopes(values, slopes),
     }
@@ -194,7 +190,7 @@ fn activate(input: Taped, y: Matrix<NoneTape>, slopes: Arc<Vec<f32>>) -> Taped {
     let out = y.clone();
     tape.add_backward_op(move |gradients: &mut Gradients<f32, Cpu>| {
         let mut gradient = take_gradient(gradients, &out)?;
-        gradient.iter_mut().zip(slopes.iter()).for_each(|(g, slope)| *g *= slope);
+        multiply(&mut gradient, &slopes);
         **gradients.get_or_alloc_mut(&x)? = gradient;
         Ok(())
     });
@@ -220,6 +216,7 @@ fn linear(
     input_values: Arc<Vec<f32>>,
     layer: &Layer,
     parameters: [Matrix<NoneTape>; 2],
+    pool: Pool,
 ) -> Taped {
     let (inputs, outputs) = (layer.inputs, layer.outputs);
     let (x_tensor, mut tape) = input.split_tape();
@@ -230,11 +227,12 @@ fn linear(
         let g = View { values: &gradient, rows, columns: outputs, transposed: false };
         let x = View { values: &input_values, rows, columns: inputs, transposed: false };
         let w = View { values: &weights, rows: inputs, columns: outputs, transposed: false };
-        let (mut weight_gradient, mut bias_gradient) = (vec![0.0; inputs * outputs], vec![0.0; outputs]);
-        let mut below = vec![0.0; rows * inputs];
-        add_product(&mut weight_gradient, x.transpose(), g);
+        let (mut weight_gradient, mut bias_gradient) = (pool.any(inputs * outputs), pool.zeros(outputs));
+        let mut below = pool.any(rows * inputs);
+        product(&mut weight_gradient, x.transpose(), g, Write::Over);
         add_rows(&mut bias_gradient, &gradient);
-        add_product(&mut below, g, w.transpose());
+        product(&mut below, g, w.transpose(), Write::Over);
+        pool.give(gradient);
         **gradients.get_or_alloc_mut(&parameters[0])? = weight_gradient;
         **gradients.get_or_alloc_mut(&parameters[1])? = bias_gradient;
         **gradients.get_or_alloc_mut(&x_tensor)? = below;
@@ -271,22 +269,32 @@ impl View<'_> {
 /// Longest inner sum that gemm 0.19 makes in one piece whatever the other sizes are.
 const DEPTH: usize = 512;
 
-/// `target += a · b`, target row-major. For a plain `a`, no row of the target depends on how many others there are,
-/// to the last bit: clients' answers are memoised state by state, and a resumed run must find the same ones.
+/// What a product does with what is there.
+#[derive(Clone, Copy, PartialEq)]
+enum Write {
+    Add,
+    Over,
+}
+
+/// `target += a · b`, or `target = a · b`, target row-major. For a plain `a`, no row of the target depends on how many others
+/// there are, to the last bit: clients' answers are memoised state by state, and a resumed run must find the same ones.
 ///
 /// Three things in gemm would break that: a single row takes another path (a matrix-vector product), a single column
 /// another one from some number of rows on, and inner sums longer than 512 are cut in places that depend on the number
 /// of rows. So one row is computed as two, one column by a loop, and long sums are cut here.
-fn add_product(target: &mut [f32], a: View, b: View) {
+fn product(target: &mut [f32], a: View, b: View, write: Write) {
     let (m, k, ..) = a.layout();
     let (k_b, n, ..) = b.layout();
     assert_eq!(k, k_b);
     assert_eq!(target.len(), m * n);
-    if target.is_empty() {
+    if write == Write::Over && (k == 0 || n == 1) {
+        target.fill(0.0);
+    }
+    if target.is_empty() || k == 0 {
         return;
     }
     if a.transposed {
-        return add_part(target, a, b, 0..k);
+        return product_part(target, a, b, 0..k, write);
     }
     if n == 1 {
         for (target, row) in target.iter_mut().zip(a.values.chunks_exact(k)) {
@@ -296,18 +304,19 @@ fn add_product(target: &mut [f32], a: View, b: View) {
     }
     for start in (0..k).step_by(DEPTH) {
         let part = start..(start + DEPTH).min(k);
+        let write = if start == 0 { write } else { Write::Add };
         if m == 1 {
             let (twice, mut targets) = ([a.values, a.values].concat(), [&*target, &*target].concat());
-            add_part(&mut targets, View { values: &twice, rows: 2, ..a }, b, part);
+            product_part(&mut targets, View { values: &twice, rows: 2, ..a }, b, part, write);
             target.copy_from_slice(&targets[..n]);
         } else {
-            add_part(target, a, b, part);
+            product_part(target, a, b, part, write);
         }
     }
 }
 
-/// `target += a[.., part] · b[part, ..]` with sizes as [`add_product`] checks them.
-fn add_part(target: &mut [f32], a: View, b: View, part: std::ops::Range<usize>) {
+/// [`product`] of `a[.., part]` and `b[part, ..]`, with sizes as it checks them.
+fn product_part(target: &mut [f32], a: View, b: View, part: std::ops::Range<usize>, write: Write) {
     let (m, k, a_row, a_column) = a.layout();
     let (k_b, n, b_row, b_column) = b.layout();
     assert!(k == k_b && part.start < part.end && part.end <= k && target.len() == m * n);
@@ -321,7 +330,7 @@ fn add_part(target: &mut [f32], a: View, b: View, part: std::ops::Range<usize>) 
             target.as_mut_ptr(),
             1,
             n as isize,
-            true,
+            write == Write::Add,
             a.values.as_ptr().offset(part.start as isize * a_column),
             a_column,
             a_row,
@@ -421,7 +430,7 @@ mod tests {
                     output.extend(net.evaluate(&mut kept, rows));
                 }
                 assert_eq!(output, net.forward(input, rows));
-                let gradient = net.pull_back(&kept, weights);
+                let gradient = net.pull_back(&kept, weights, &Pool::default());
                 let close = |a: &[f32], b: &[f64]| {
                     assert_eq!(a.len(), b.len());
                     for (a, b) in a.iter().zip(b) {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::backend::{Network, random_weights};
-use super::{Kept, MlpSettings, NamedTensor, Output, Policy, PolicySpec, TrainablePolicy};
+use super::{Kept, MlpSettings, NamedTensor, Output, Policy, PolicySpec, Pool, TrainablePolicy};
 use crate::encoding::{Needs, StateBatch};
 use crate::error::{Error, Result};
 use crate::random::stream;
@@ -145,11 +145,10 @@ impl Mlp {
     }
 
     /// The gradient with respect to the raw outputs and the table.
-    fn raw_gradient(&self, batch: &StateBatch, gradient: &Output) -> (Vec<f32>, Vec<f32>) {
+    fn raw_gradient(&self, batch: &StateBatch, gradient: &Output, pool: &Pool) -> (Vec<f32>, Vec<f32>) {
         let n_outputs = self.spec.n_outputs();
         let n_forward = self.spec.env.n_forward_outputs();
-        let mut raw = vec![0.0f32; batch.rows * n_outputs];
-        let mut table = vec![0.0f32; self.table.len()];
+        let (mut raw, mut table) = (pool.zeros(batch.rows * n_outputs), pool.zeros(self.table.len()));
         for (row, raw) in raw.chunks_exact_mut(n_outputs).enumerate() {
             for position in batch.forward_offsets[row]..batch.forward_offsets[row + 1] {
                 let slope = gradient.forward[position] as f32;
@@ -231,21 +230,22 @@ impl TrainablePolicy for Mlp {
     }
 
     fn pull_back(&self, batch: &StateBatch, kept: &Kept, gradient: &Output) -> Vec<Vec<f32>> {
-        let (raw, table) = self.raw_gradient(batch, gradient);
-        let mut linear_path = vec![0.0f32; self.linear_path.len()];
+        let pool = &kept.pool;
+        let (raw, table) = self.raw_gradient(batch, gradient, pool);
+        let mut linear_path = pool.zeros(self.linear_path.len());
         if !linear_path.is_empty() {
             for (row, raw) in raw.chunks_exact(self.spec.n_outputs()).enumerate() {
                 add_to_rows(&mut linear_path, raw, batch.features_of(row));
             }
         }
-        let below = self.network.pull_back(&kept.arrays, raw);
+        let below = self.network.pull_back(&kept.arrays, raw, pool);
         let width = self.first_bias.len();
-        let mut first_weights = vec![0.0f32; self.first_weights.len()];
-        let mut first_bias = vec![0.0f32; width];
+        let (mut first_weights, mut first_bias) = (pool.zeros(self.first_weights.len()), pool.zeros(width));
         add_rows(&mut first_bias, &below.input);
         for (row, gradient) in below.input.chunks_exact(width).enumerate() {
             add_to_rows(&mut first_weights, gradient, batch.features_of(row));
         }
+        pool.give(below.input);
         let mut gradients = vec![first_weights, first_bias];
         gradients.extend(below.parameters);
         if !linear_path.is_empty() {

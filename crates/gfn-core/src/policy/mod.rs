@@ -16,7 +16,7 @@ pub use spec::{Activation, MlpSettings, PolicyKind, PolicySpec, SetEncoderSettin
 pub use tabular::Tabular;
 pub use uniform::Uniform;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use rustc_hash::FxHashMap;
 
@@ -117,10 +117,18 @@ pub trait Policy: Send + Sync {
 
 /// What a policy keeps of evaluations for the way back, so that nothing is computed twice: arrays that hold equally many
 /// numbers for every state, state after state.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default)]
 pub struct Kept {
     /// The arrays, in an order that the policy knows. Shared, since a tape owns what it reads.
     pub arrays: Vec<Arc<Vec<f32>>>,
+    /// Memory for the way back.
+    pub(crate) pool: Pool,
+}
+
+impl PartialEq for Kept {
+    fn eq(&self, other: &Self) -> bool {
+        self.arrays == other.arrays
+    }
 }
 
 impl Kept {
@@ -137,6 +145,45 @@ impl Kept {
         &mut self.arrays[start..start + n]
     }
 }
+
+/// Arrays that were of use before and wait for their next one; clones share them.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Pool(Arc<Mutex<Vec<Vec<f32>>>>);
+
+impl Pool {
+    /// `n` numbers, whatever they were.
+    pub fn any(&self, n: usize) -> Vec<f32> {
+        if n == 0 {
+            return Vec::new();
+        }
+        let mut free = self.0.lock().expect("no panic while arrays are handed out");
+        // The smallest that is large enough.
+        let fits = (0..free.len()).filter(|&i| free[i].capacity() >= n).min_by_key(|&i| free[i].capacity());
+        let mut values = fits.map_or_else(Vec::new, |i| free.swap_remove(i));
+        values.resize(n, 0.0);
+        values
+    }
+
+    /// `n` zeros.
+    pub fn zeros(&self, n: usize) -> Vec<f32> {
+        let mut values = self.any(n);
+        values.fill(0.0);
+        values
+    }
+
+    /// Takes an array back.
+    pub fn give(&self, values: Vec<f32>) {
+        let mut free = self.0.lock().expect("no panic while arrays are handed out");
+        if free.len() == MOST_FREE {
+            let smallest = (0..free.len()).min_by_key(|&i| free[i].capacity()).expect("not empty");
+            free.swap_remove(smallest);
+        }
+        free.push(values);
+    }
+}
+
+/// Arrays that a pool keeps: more than a way back takes.
+const MOST_FREE: usize = 64;
 
 /// A policy that can be trained.
 pub trait TrainablePolicy: Policy {

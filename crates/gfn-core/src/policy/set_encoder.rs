@@ -263,14 +263,15 @@ impl TrainablePolicy for SetEncoder {
     fn pull_back(&self, batch: &StateBatch, kept: &Kept, gradient: &Output) -> Vec<Vec<f32>> {
         let hidden = self.settings.hidden;
         let n_rows = batch.rows * self.spec.env.rows;
+        let pool = &kept.pool;
         let (rows_kept, kept) = kept.arrays.split_at(self.rows_network.n_kept());
         let (context_kept, pair_kept) = kept.split_at(self.context_network.n_kept());
         let pairs = pair_kept.last().map_or(&[][..], |outputs| outputs);
         let (context_gradient, pair_gradient) = self.raw_gradient(batch, pairs, gradient);
-        let context_below = self.context_network.pull_back(context_kept, context_gradient);
+        let context_below = self.context_network.pull_back(context_kept, context_gradient, pool);
         let mut pooled_gradient = context_below.input;
         let pair_below =
-            self.pair_network.as_ref().map(|network| network.pull_back(pair_kept, pair_gradient));
+            self.pair_network.as_ref().map(|network| network.pull_back(pair_kept, pair_gradient, pool));
         let mut row_gradient =
             pair_below.as_ref().map_or_else(|| vec![0.0; n_rows * hidden], |b| b.input.clone());
         if pair_below.is_some() {
@@ -278,7 +279,7 @@ impl TrainablePolicy for SetEncoder {
             pooled_gradient.iter_mut().zip(through_context).for_each(|(p, g)| *p += g);
         }
         row_gradient = self.with_context(&row_gradient, &pooled_gradient);
-        let rows_below = self.rows_network.pull_back(rows_kept, row_gradient);
+        let rows_below = self.rows_network.pull_back(rows_kept, row_gradient, pool);
         let mut embedding = vec![0.0f32; self.embedding.len()];
         let mut bias = vec![0.0f32; hidden];
         add_rows(&mut bias, &rows_below.input);

@@ -12,8 +12,7 @@ use rand::rngs::ChaCha8Rng;
 
 use crate::environment::{Environment, StopRule};
 use crate::error::{Error, ErrorKind, Place, Result};
-use crate::evaluation::Evaluations;
-use crate::group::{Asked, Said, add, pull_back, sample_groups, side_by_side};
+use crate::group::{Asked, Said, Workspace, add, pull_back, sample_groups, side_by_side};
 use crate::likelihood::{Pretraining, Transitions};
 use crate::losses::{BalanceLoss, LossGradient, LossInput, trajectory_residual};
 use crate::math::mean_and_deviation;
@@ -41,8 +40,8 @@ pub struct Trainer<E: Environment> {
     pub(crate) replay: Replay<E>,
     proposals: Vec<E::State>,
     chain: Vec<E::State>,
-    /// Memory that every step uses again, one for each group.
-    evaluations: Vec<Evaluations<E>>,
+    /// One for each group.
+    workspaces: Vec<Workspace<E>>,
 }
 
 /// What training leaves behind.
@@ -115,7 +114,7 @@ impl<E: Environment> Trainer<E> {
             average: None,
             proposals: Vec::new(),
             chain: Vec::new(),
-            evaluations: Vec::new(),
+            workspaces: Vec::new(),
         })
     }
 
@@ -205,17 +204,17 @@ impl<E: Environment> Trainer<E> {
         };
         let target = self.target.as_ref();
         let (env, policy) = (self.env.as_ref(), self.policy.as_ref());
-        let mut memory = std::mem::take(&mut self.evaluations);
-        memory.resize_with(self.settings.groups, || Evaluations::new(env));
+        let mut memory = std::mem::take(&mut self.workspaces);
+        memory.resize_with(self.settings.groups, || Workspace::new(env));
         let groups = sample_groups(env, policy, target, walks, generators, memory, asked);
         let (mut offsets, mut said) = (vec![0], Said::default());
         for group in &groups {
-            self.policy.prepare(&group.evaluations.encoded);
+            self.policy.prepare(group.encoded());
             for (b, &score) in group.said.log_target.iter().enumerate() {
-                self.replay.offer(score, group.batch.object(b));
+                self.replay.offer(score, group.batch().object(b));
             }
             let first = offsets[offsets.len() - 1];
-            offsets.extend(group.batch.offsets[1..].iter().map(|offset| first + offset));
+            offsets.extend(group.batch().offsets[1..].iter().map(|offset| first + offset));
             said.append(&group.said);
         }
         let beta = self.inverse_temperature();
@@ -243,11 +242,13 @@ impl<E: Environment> Trainer<E> {
         let mut slopes = LossGradient::zeros(&input);
         let loss = self.loss.evaluate(&input, &mut slopes);
         let log_z_slope = slopes.log_z;
-        let slopes = slopes.split(groups.iter().map(|group| group.batch.states.len()));
+        let slopes = slopes.split(groups.iter().map(|group| group.batch().n_slots()));
         let (gradients, memory) = pull_back(self.policy.as_ref(), groups, slopes);
-        self.evaluations = memory;
+        self.workspaces = memory;
         let log_z = self.loss.needs_log_z().then_some(log_z_slope);
-        self.update(start, loss, &gradients, log_z, Some(mean_and_deviation(&residuals).1))
+        let report = self.update(start, loss, &gradients, log_z, Some(mean_and_deviation(&residuals).1))?;
+        self.workspaces[0].take_back(gradients);
+        Ok(report)
     }
 
     /// The end of a step: the gradient is checked and followed.

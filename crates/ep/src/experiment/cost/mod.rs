@@ -31,7 +31,16 @@ const CLIENTS: [&[usize]; 2] = [&[1, 2, 4, 8, 16], &[1, 2]];
 const AMOUNTS: [&[usize]; 2] = [&[100, 1000, 10_000, 100_000], &[32, 256]];
 /// Taxa and nodes, and those of `--quick`.
 const SIZES: [&[Size]; 2] = [
-    &[Size::Trees(16), Size::Trees(12), Size::Trees(8), Size::Networks(10), Size::Networks(5)],
+    &[
+        Size::Trees(16),
+        Size::Trees(12),
+        Size::Trees(10),
+        Size::Trees(8),
+        Size::Networks(10),
+        Size::Networks(8),
+        Size::Networks(6),
+        Size::Networks(5),
+    ],
     &[Size::Trees(5), Size::Trees(6), Size::Networks(3)],
 ];
 /// Steps of a client or centralised run and of a server, which the model puts in: those of the recipes of the paper's
@@ -39,12 +48,12 @@ const SIZES: [&[Size]; 2] = [
 const STEPS: (u64, u64) = (8000, 4000);
 /// Blocks of steps that are timed, of which the median counts, after one that is not; and walks that are drawn to see how
 /// long they are.
-const BLOCKS: u64 = 3;
+const BLOCKS: u64 = 5;
 const WALKS: usize = 200;
-/// Steps of a block, fewer where they are long.
-const BLOCK_STEPS: (usize, usize) = (1, 12);
+/// Steps of a block, fewer where they are long; and those of `--quick`.
+const BLOCK_STEPS: [(usize, usize); 2] = [(4, 60), (1, 12)];
 /// Sites times taxa of all steps of a block.
-const BLOCK_WORK: usize = 400_000;
+const BLOCK_WORK: usize = 2_000_000;
 
 /// A graph of states.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -75,11 +84,12 @@ impl Size {
         }
     }
 
-    fn block_steps(self, amount: usize) -> u64 {
+    fn block_steps(self, amount: usize, quick: bool) -> u64 {
+        let (fewest, most) = BLOCK_STEPS[usize::from(quick)];
         match self {
-            Size::Trees(taxa) => (BLOCK_WORK / (amount * taxa)).clamp(BLOCK_STEPS.0, BLOCK_STEPS.1) as u64,
+            Size::Trees(taxa) => (BLOCK_WORK / (amount * taxa)).clamp(fewest, most) as u64,
             // Rows are summed up once, and do not count.
-            Size::Networks(_) => BLOCK_STEPS.1 as u64,
+            Size::Networks(_) => most as u64,
         }
     }
 }
@@ -97,11 +107,11 @@ impl Experiment for Cost {
     }
 
     fn plan(&self) -> u32 {
-        1
+        2
     }
 
     fn tasks(&self, options: &Options) -> Result<Vec<Task>> {
-        let quick = usize::from(options.quick);
+        let (few, quick) = (options.quick, usize::from(options.quick));
         let mut tasks = Vec::new();
         for &size in SIZES[quick] {
             for seed in 0..options.seeds {
@@ -109,15 +119,15 @@ impl Experiment for Cost {
                     for &clients in CLIENTS[quick] {
                         let cell = Cell::new(size.with_data(amount), "client", clients, seed);
                         tasks.push(Task::new(vec![cell.clone()], move |record| {
-                            client(size, amount, &cell, record)
+                            client(size, amount, few, &cell, record)
                         }));
                     }
                 }
                 for &clients in CLIENTS[quick].iter().filter(|n| **n > 1) {
                     let cell = Cell::new(size.name(), "server", clients, seed);
                     tasks.push(Task::new(vec![cell.clone()], move |record| match size {
-                        Size::Trees(taxa) => server(&simulated_sites(taxa, 1, 0)?.0, &cell, record),
-                        Size::Networks(nodes) => server(&networks(nodes)?, &cell, record),
+                        Size::Trees(taxa) => server(&simulated_sites(taxa, 1, 0)?.0, few, &cell, record),
+                        Size::Networks(nodes) => server(&networks(nodes)?, few, &cell, record),
                     }));
                 }
             }
@@ -137,7 +147,7 @@ fn networks(nodes: usize) -> Result<DagDomain> {
 }
 
 /// A client with its part of the data; the only one is a centralised run.
-fn client(size: Size, amount: usize, cell: &Cell, record: &mut Record) -> Result<()> {
+fn client(size: Size, amount: usize, quick: bool, cell: &Cell, record: &mut Record) -> Result<()> {
     let (own, seed) = (amount / cell.clients, seed_of(cell.seed, "cost"));
     match size {
         Size::Trees(taxa) => {
@@ -146,7 +156,7 @@ fn client(size: Size, amount: usize, cell: &Cell, record: &mut Record) -> Result
             let reward = domain.reward(&alignment, 0.0)?;
             record.add(cell, "setup seconds", started.elapsed().as_secs_f64());
             record.add(cell, "patterns", reward.n_patterns() as f64);
-            train_client(&domain, Arc::new(reward), size.block_steps(own), cell, record)
+            train_client(&domain, Arc::new(reward), size.block_steps(own, quick), cell, record)
         }
         Size::Networks(nodes) => {
             let simulation = simulate_gaussian(&SimulationSettings {
@@ -162,7 +172,7 @@ fn client(size: Size, amount: usize, cell: &Cell, record: &mut Record) -> Result
                 DagReward::bge(domain.environment(), &simulation.tables[0], &BgeSettings::default())?;
             record.add(cell, "setup seconds", started.elapsed().as_secs_f64());
             record.add(cell, "patterns", own as f64);
-            train_client(&domain, Arc::new(reward), size.block_steps(own), cell, record)
+            train_client(&domain, Arc::new(reward), size.block_steps(own, quick), cell, record)
         }
     }
 }
@@ -182,15 +192,16 @@ fn train_client<D: Domain>(
 }
 
 /// A server of clients that are not trained: what they say costs the same.
-fn server<D: Domain>(domain: &D, cell: &Cell, record: &mut Record) -> Result<()> {
+fn server<D: Domain>(domain: &D, quick: bool, cell: &Cell, record: &mut Record) -> Result<()> {
     let env = domain.environment();
     let client = domain.recipe(Stage::Client);
     let clients = (0..cell.clients as u64)
         .map(|n| Ok(Arc::from(as_policy(fresh_policy(env.as_ref(), &client, n)?))))
         .collect::<Result<Vec<Arc<dyn Policy>>>>()?;
     let recipe = with_steps(domain.recipe(Stage::Server), STEPS.1);
+    let steps = BLOCK_STEPS[usize::from(quick)].1 as u64;
     let trainer = server_trainer(env, &clients, &recipe, cell.seed)?;
-    time(env.as_ref(), trainer, recipe.settings.batch_size, BLOCK_STEPS.1 as u64, cell, record)
+    time(env.as_ref(), trainer, recipe.settings.batch_size, steps, cell, record)
 }
 
 /// Times blocks of steps: the median of the seconds for a trajectory, and how many actions it has.
@@ -213,6 +224,7 @@ fn time<E: Environment>(
     record.add(cell, "batch", batch as f64);
     let policy = trainer.policy().as_policy();
     let walks = sample_on_policy(env, policy, WALKS, &mut stream(cell.seed, "lengths", 0));
-    record.add(cell, "length", walks.states.len() as f64 / WALKS as f64 - 1.0);
+    record.add(cell, "actions", env.spec().n_forward_outputs() as f64);
+    record.add(cell, "length", walks.n_slots() as f64 / WALKS as f64 - 1.0);
     Ok(())
 }

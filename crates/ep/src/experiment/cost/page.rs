@@ -38,16 +38,18 @@ impl Measured<'_> {
         self.median(&size.name(), "server", clients, "trajectory seconds")
     }
 
-    /// 1, L and L · P.
+    /// L, L · A and L · P.
     fn client_terms(&self, size: Size, amount: usize, clients: usize) -> Vec<f64> {
-        let length = self.median(&size.with_data(amount), "client", clients, "length");
-        vec![1.0, length, length * self.patterns(size, amount, clients)]
+        let of = |metric| self.median(&size.with_data(amount), "client", clients, metric);
+        let length = of("length");
+        vec![length, length * of("actions"), length * self.patterns(size, amount, clients)]
     }
 
-    /// 1, L and L · N.
+    /// L, L · A, L · N and L · A · N.
     fn server_terms(&self, size: Size, clients: usize) -> Vec<f64> {
-        let length = self.median(&size.name(), "server", clients, "length");
-        vec![1.0, length, length * clients as f64]
+        let of = |metric| self.median(&size.name(), "server", clients, metric);
+        let (length, actions, n) = (of("length"), of("actions"), clients as f64);
+        vec![length, length * actions, length * n, length * actions * n]
     }
 
     /// Seconds of a whole run on N cores against those of a centralised one on one core, and the same for the seconds of
@@ -108,7 +110,8 @@ pub(super) fn page(options: &Options, results: &Results) -> Result<Page> {
     let mut text = format!(
         "The model: a run of B trajectories of L actions should cost B · (L · c_policy + c_reward(M/N)) for each of N clients \
          that hold M/N of the data, B · (L · c_policy + c_reward(M)) for a centralised run, and B · L · (N + 1) · c_policy \
-         for the server. Measured on one thread: seconds for a trajectory with the recipe's batch, network and walks, the median of {BLOCKS} \
+         for the server. What a policy costs grows with the number of actions A that it can choose from (pairs of taxa, ordered \
+         pairs of nodes and the end), so that c_policy is a constant and a multiple of A here. Measured on one thread: seconds for a trajectory with the recipe's batch, network and walks, the median of {BLOCKS} \
          blocks of steps near the beginning of a training, then of {} seeds. P is what the \
          reward is computed from: distinct site patterns of a client's sites (trees, JC69, all branches .1), rows (networks, BGe). \
          Whole runs are put together with {} steps of a client or a centralised run and {} of the server.\n\n",
@@ -188,9 +191,9 @@ fn formula(kind: &str, law: &Law) -> String {
     let (c, s) = (&law.client, &law.server);
     let data = if kind == "trees" { "patterns" } else { "rows" };
     format!(
-        "Least squares of relative deviations, coefficients not negative; µs for a trajectory of L actions:\n\n\
-         - client or centralised run: **{} + {} L + {} L P**, P its {data} ({});\n\
-         - server: **{} + {} L + {} L N** ({}).\n\n",
+        "Least squares of relative deviations, coefficients not negative; µs for each of the L actions of a trajectory:\n\n\
+         - client or centralised run: **{} + {} A + {} P**, P its {data} ({});\n\
+         - server: **{} + {} A + N ({} + {} A)** ({}).\n\n",
         micro(c[0]),
         micro(c[1]),
         micro(c[2]),
@@ -198,6 +201,7 @@ fn formula(kind: &str, law: &Law) -> String {
         micro(s[0]),
         micro(s[1]),
         micro(s[2]),
+        micro(s[3]),
         deviation(&law.server_pairs)
     )
 }
@@ -230,9 +234,10 @@ fn pays(measured: &Measured, sizes: &[Size], amounts: &[usize], numbers: &[usize
 
 /// From the fitted constants: what data must be saved for EP to be faster.
 fn break_even(measured: &Measured, law: &Law, sizes: &[Size], numbers: &[usize]) -> String {
-    let mut text = String::from(
+    let mut text = format!(
         "By the formula, EP on N cores is faster where the patterns that a client is spared, P(M) − P(M/N), are more than \
-         the server costs, r (s₀ + s₁ L + s₂ L N)/(c₂ L), r the server's part of a client's steps:\n\n",
+         the server costs by the formula above, divided by the µs of a pattern, where the server makes {} of a client's steps:\n\n",
+        number(STEPS.1 as f64 / STEPS.0 as f64),
     );
     let parallel: Vec<usize> = numbers.iter().copied().filter(|n| *n > 1).collect();
     let mut titles = vec!["patterns to be spared".to_string()];
@@ -243,7 +248,7 @@ fn break_even(measured: &Measured, law: &Law, sizes: &[Size], numbers: &[usize])
         for &n in &parallel {
             let terms = measured.server_terms(size, n);
             let server = STEPS.1 as f64 / STEPS.0 as f64 * predict(&terms, &law.server);
-            let needed = server / (law.client[2] * terms[1]);
+            let needed = server / (law.client[2] * terms[0]);
             row.push(if needed.is_finite() { number(needed) } else { "–".into() });
         }
         table.row(&row);

@@ -90,7 +90,7 @@ pub(super) fn from_policies<E: Environment>(
     let batch = sample_walks(env, clients[0].as_ref(), walks, &mut rng);
     let logits = Arc::new(ClientLogits::new(clients.iter().map(|c| (Arc::clone(c), 1.0)).collect())?);
     let ensemble = ClientEnsemble::new(logits, None);
-    let encoded = StateBatch::new(env, batch.distinct_states(), Target::<E>::needs(&ensemble));
+    let encoded = StateBatch::new(env, batch.states(), Target::<E>::needs(&ensemble));
     let sums = ensemble.trajectories(env, &batch, &encoded);
     let mut depth = f64::NEG_INFINITY;
     for client in clients {

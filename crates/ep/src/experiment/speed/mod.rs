@@ -104,7 +104,7 @@ impl Visitor for Measure<'_> {
             WALKS,
             &mut stream(options.seed, "lengths", 0),
         );
-        let transitions = trajectories * (walks.states.len() as f64 / WALKS as f64 - 1.0);
+        let transitions = trajectories * (walks.n_slots() as f64 / WALKS as f64 - 1.0);
         Ok(json!({
             "lib": concat!("ep ", env!("CARGO_PKG_VERSION")),
             "task": options.task.name(),

@@ -1,0 +1,137 @@
+//! Training asks for no memory per trajectory: a step of many takes as many allocations as a step of few.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use gfn_bn::simulate::{Edges, SimulationSettings, Sites, simulate_gaussian};
+use gfn_bn::{BgeSettings, DagEnvironment, DagReward};
+use gfn_core::Environment;
+use gfn_core::aggregate::{ClientEnsemble, ClientLogits};
+use gfn_core::grid::{BeaconReward, Cell, Grid};
+use gfn_core::losses::Balance;
+use gfn_core::policy::{MlpSettings, Policy, PolicyKind, PolicySpec, Residual};
+use gfn_core::reward::{LogReward, RewardTarget, Target};
+use gfn_core::rollout::{Share, Source};
+use gfn_core::trainer::{TrainSettings, Trainer};
+use gfn_multiset::Multisets;
+use gfn_seq::{PositionWeights, Sequences};
+
+/// Counts what it is asked for.
+struct Counting;
+
+static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
+
+// SAFETY: everything is left to the system's allocator.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: as the caller promises.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: as the caller promises.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: as the caller promises.
+        unsafe { System.realloc(pointer, layout, size) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+const FEW: usize = 32;
+const MANY: usize = 256;
+const STEPS: usize = 20;
+
+/// Allocations of a step, after a hundred others.
+fn per_step<E: Environment>(
+    env: &Arc<E>,
+    target: &Arc<dyn Target<E>>,
+    loss: Balance,
+    source: Source,
+    base: Option<&Arc<ClientLogits>>,
+    batch_size: usize,
+) -> f64 {
+    let kind = PolicyKind::Mlp(MlpSettings { hidden: vec![16, 16], ..MlpSettings::default() });
+    let spec = PolicySpec {
+        env: env.spec().clone(),
+        kind,
+        learned_backward: false,
+        flow: loss == Balance::Detailed,
+    };
+    let mut policy = spec.build(1).unwrap();
+    if let Some(base) = base {
+        policy = Box::new(Residual::new(policy, Arc::clone(base) as _));
+    }
+    let behaviour = vec![Share { share: 1.0, source }];
+    let settings =
+        TrainSettings { loss, batch_size, behaviour, averaging: Some(0.99), ..TrainSettings::default() };
+    let mut trainer = Trainer::new(Arc::clone(env), Arc::clone(target), policy, settings).unwrap();
+    for _ in 0..100 {
+        trainer.step().unwrap();
+    }
+    let before = ALLOCATIONS.load(Ordering::Relaxed);
+    for _ in 0..STEPS {
+        trainer.step().unwrap();
+    }
+    (ALLOCATIONS.load(Ordering::Relaxed) - before) as f64 / STEPS as f64
+}
+
+fn check<E: Environment>(env: E, reward: impl LogReward<E> + 'static, losses: &[Balance]) {
+    let env = Arc::new(env);
+    let name = &env.spec().name;
+    let target: Arc<dyn Target<E>> = Arc::new(RewardTarget { reward });
+    let mut compare =
+        |what: &str, target: &Arc<dyn Target<E>>, loss, source, base: Option<&Arc<ClientLogits>>| {
+            let of = |batch_size| per_step(&env, target, loss, source, base, batch_size);
+            let (few, many) = (of(FEW), of(MANY));
+            // Lists that grow by doubling grow a few times more often in a longer step.
+            let each = (many - few) / (MANY - FEW) as f64;
+            assert!(each < 0.2, "{name}, {what}, {loss:?}: {few} of {FEW} trajectories, {many} of {MANY}");
+        };
+    for &loss in losses {
+        compare("own walks", &target, loss, Source::on_policy(0.05), None);
+    }
+    let flattened = Source::scaled(0.5, 0.05);
+    compare("flattened walks", &target, losses[0], flattened, None);
+    // The server: two clients, asked for states that they have seen before.
+    let kind = PolicyKind::Mlp(MlpSettings { hidden: vec![8], ..MlpSettings::default() });
+    let client = |seed| -> (Arc<dyn Policy>, f64) {
+        let spec =
+            PolicySpec { env: env.spec().clone(), kind: kind.clone(), learned_backward: false, flow: false };
+        (gfn_core::server::as_policy(spec.build(seed).unwrap()).into(), 1.0)
+    };
+    let logits = Arc::new(ClientLogits::new(vec![client(1), client(2)]).unwrap());
+    let ensemble: Arc<dyn Target<E>> = Arc::new(ClientEnsemble::new(Arc::clone(&logits), None));
+    compare("a server", &ensemble, losses[0], Source::on_policy(0.05), Some(&logits));
+}
+
+#[test]
+fn no_allocation_per_trajectory() {
+    let all = [Balance::Contrastive, Balance::Trajectory, Balance::ModifiedDetailed];
+    let beacon = BeaconReward { beacon: Cell::new(&[3, 3]), beta: 1.0 };
+    check(Grid::new(2, 5).unwrap(), beacon, &all);
+    let sequences = Sequences::new(4, 5, false).unwrap();
+    let weights = PositionWeights::new(&sequences, &vec![vec![0.0, 0.5, 1.0, -1.0]; 5]).unwrap();
+    check(sequences, weights, &all);
+    let multisets = Multisets::new(6, 4).unwrap();
+    let values = gfn_multiset::AdditiveReward::new(&multisets, vec![0.0, 0.5, 1.0, -1.0, 0.3, 0.2]).unwrap();
+    check(multisets, values, &[Balance::Contrastive, Balance::Trajectory, Balance::Detailed]);
+    let simulation = simulate_gaussian(&SimulationSettings {
+        nodes: 4,
+        edges: Edges::Expected(3.0),
+        rows: vec![50],
+        sites: Sites::Homogeneous,
+        seed: 1,
+    })
+    .unwrap();
+    let networks = DagEnvironment::new((0..4).map(|node| format!("X{node}")).collect()).unwrap();
+    let reward = DagReward::bge(&networks, &simulation.tables[0], &BgeSettings::default()).unwrap();
+    check(networks, reward, &all);
+}
