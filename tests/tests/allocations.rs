@@ -1,14 +1,14 @@
 //! Training asks for no memory per trajectory: a step of many takes as many allocations as a step of few.
 
 use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use gfn_bn::simulate::{Edges, SimulationSettings, Sites, simulate_gaussian};
 use gfn_bn::{BgeSettings, DagEnvironment, DagReward};
 use gfn_core::Environment;
 use gfn_core::aggregate::{ClientEnsemble, ClientLogits};
-use gfn_core::grid::{BeaconReward, Cell, Grid};
+use gfn_core::grid::{BeaconReward, Cell as GridCell, Grid};
 use gfn_core::losses::Balance;
 use gfn_core::policy::{MlpSettings, Policy, PolicyKind, PolicySpec, Residual};
 use gfn_core::reward::{LogReward, RewardTarget, Target};
@@ -20,12 +20,20 @@ use gfn_seq::{PositionWeights, Sequences};
 /// Counts what it is asked for.
 struct Counting;
 
-static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
+thread_local! {
+    /// Of this thread: tests run side by side.
+    static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
+}
+
+fn count() {
+    // A thread that ends may ask for memory when its numbers are gone already.
+    let _ = ALLOCATIONS.try_with(|n| n.set(n.get() + 1));
+}
 
 // SAFETY: everything is left to the system's allocator.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        count();
         // SAFETY: as the caller promises.
         unsafe { System.alloc(layout) }
     }
@@ -36,7 +44,7 @@ unsafe impl GlobalAlloc for Counting {
     }
 
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        count();
         // SAFETY: as the caller promises.
         unsafe { System.realloc(pointer, layout, size) }
     }
@@ -76,18 +84,18 @@ fn per_step<E: Environment>(
     for _ in 0..100 {
         trainer.step().unwrap();
     }
-    let before = ALLOCATIONS.load(Ordering::Relaxed);
+    let before = ALLOCATIONS.get();
     for _ in 0..STEPS {
         trainer.step().unwrap();
     }
-    (ALLOCATIONS.load(Ordering::Relaxed) - before) as f64 / STEPS as f64
+    (ALLOCATIONS.get() - before) as f64 / STEPS as f64
 }
 
 fn check<E: Environment>(env: E, reward: impl LogReward<E> + 'static, losses: &[Balance]) {
     let env = Arc::new(env);
     let name = &env.spec().name;
     let target: Arc<dyn Target<E>> = Arc::new(RewardTarget { reward });
-    let mut compare =
+    let compare =
         |what: &str, target: &Arc<dyn Target<E>>, loss, source, base: Option<&Arc<ClientLogits>>| {
             let of = |batch_size| per_step(&env, target, loss, source, base, batch_size);
             let (few, many) = (of(FEW), of(MANY));
@@ -115,7 +123,7 @@ fn check<E: Environment>(env: E, reward: impl LogReward<E> + 'static, losses: &[
 #[test]
 fn no_allocation_per_trajectory() {
     let all = [Balance::Contrastive, Balance::Trajectory, Balance::ModifiedDetailed];
-    let beacon = BeaconReward { beacon: Cell::new(&[3, 3]), beta: 1.0 };
+    let beacon = BeaconReward { beacon: GridCell::new(&[3, 3]), beta: 1.0 };
     check(Grid::new(2, 5).unwrap(), beacon, &all);
     let sequences = Sequences::new(4, 5, false).unwrap();
     let weights = PositionWeights::new(&sequences, &vec![vec![0.0, 0.5, 1.0, -1.0]; 5]).unwrap();
@@ -134,4 +142,17 @@ fn no_allocation_per_trajectory() {
     let networks = DagEnvironment::new((0..4).map(|node| format!("X{node}")).collect()).unwrap();
     let reward = DagReward::bge(&networks, &simulation.tables[0], &BgeSettings::default()).unwrap();
     check(networks, reward, &all);
+}
+
+/// What is counted is there where states are too large to do without.
+#[test]
+fn large_states_are_counted() {
+    let multisets = Multisets::new(40, 4).unwrap();
+    let values = gfn_multiset::AdditiveReward::new(&multisets, vec![0.1; 40]).unwrap();
+    let env = Arc::new(multisets);
+    let target: Arc<dyn Target<Multisets>> = Arc::new(RewardTarget { reward: values });
+    let of = |n| per_step(&env, &target, Balance::Contrastive, Source::on_policy(0.05), None, n);
+    // At least one for each of the four steps of a walk.
+    let each = (of(MANY) - of(FEW)) / (MANY - FEW) as f64;
+    assert!(each > 3.0, "{each}");
 }

@@ -48,10 +48,9 @@ impl Evaluations {
             return;
         }
         evaluate(&self.encoded, first, &mut self.output, &mut self.kept);
-        for row in self.encoded.forward_offsets[first..].windows(2) {
-            let logits = &self.output.forward[row[0]..row[1]];
-            append_softmax(logits, &mut self.probabilities, &mut self.log_p.forward);
-        }
+        let offsets = &self.encoded.forward_offsets[first..];
+        let logits = &self.output.forward[offsets[0]..];
+        append_softmax(logits, offsets, &mut self.probabilities, &mut self.log_p.forward);
         self.log_p.append_backward(&self.encoded, first, &self.output);
     }
 

@@ -1,6 +1,6 @@
 //! Sums and normalisations in log space, in f64.
 
-use crate::simd::{exponentiate, largest, subtract_exponentials, sum_exponentials};
+use crate::simd::{exponentiate, exponentiate_all, largest, subtract_exponentials, sum_exponentials};
 
 /// `log Σ exp(x_i)` (natural log), accurate for any finite offsets; `-inf` for an empty or all `-inf` slice.
 pub fn log_sum_exp(values: &[f64]) -> f64 {
@@ -40,15 +40,33 @@ pub(crate) fn exponentiate_in_place(logits: &mut [f64]) -> (f64, f64) {
     (top, sum)
 }
 
-/// Appends the softmax of logits and its logs.
-pub(crate) fn append_softmax(logits: &[f64], probabilities: &mut Vec<f64>, log_probabilities: &mut Vec<f64>) {
-    let start = probabilities.len();
-    probabilities.extend_from_slice(logits);
-    let own = &mut probabilities[start..];
-    let (top, sum) = exponentiate_in_place(own);
-    let (factor, normaliser) = (1.0 / sum, top + sum.ln());
-    own.iter_mut().for_each(|p| *p *= factor);
-    log_probabilities.extend(logits.iter().map(|logit| logit - normaliser));
+/// Appends the softmax of each row of logits, and its logs; rows lie between consecutive offsets, which count from the first
+/// one. The exponentials of all rows are computed in one go, as rows are short.
+pub(crate) fn append_softmax(
+    logits: &[f64],
+    offsets: &[usize],
+    probabilities: &mut Vec<f64>,
+    log_probabilities: &mut Vec<f64>,
+) {
+    let (start, log_start) = (probabilities.len(), log_probabilities.len());
+    let rows = || offsets.windows(2).map(|row| row[0] - offsets[0]..row[1] - offsets[0]);
+    log_probabilities.extend_from_slice(logits);
+    let log_p = &mut log_probabilities[log_start..];
+    for row in rows() {
+        let own = &mut log_p[row];
+        let top = own.iter().copied().fold(f64::NEG_INFINITY, |top, l| if l > top { l } else { top });
+        own.iter_mut().for_each(|logit| *logit -= top);
+    }
+    probabilities.extend_from_slice(log_p);
+    let p = &mut probabilities[start..];
+    exponentiate_all(p);
+    for row in rows() {
+        let own = &mut p[row.clone()];
+        let sum: f64 = own.iter().sum();
+        let (factor, normaliser) = (1.0 / sum, sum.ln());
+        own.iter_mut().for_each(|p| *p *= factor);
+        log_p[row].iter_mut().for_each(|l| *l -= normaliser);
+    }
 }
 
 /// Normalised probabilities of unnormalised log-weights.
@@ -87,14 +105,18 @@ mod tests {
     fn appended_softmax_agrees_with_log_softmax() {
         let logits: Vec<f64> = (0..21).map(|i| f64::from((i * 13) % 11) - 700.0 * f64::from(i % 2)).collect();
         let (mut p, mut log_p) = (vec![7.0], vec![7.0]);
-        append_softmax(&logits, &mut p, &mut log_p);
+        // Rows of 3, none, 1 and 17.
+        let offsets = [5, 8, 8, 9, 26];
+        append_softmax(&logits, &offsets, &mut p, &mut log_p);
         let mut expected = logits.clone();
-        log_softmax_in_place(&mut expected);
+        for row in offsets.windows(2) {
+            log_softmax_in_place(&mut expected[row[0] - 5..row[1] - 5]);
+        }
         assert_eq!((p.len(), log_p.len(), p[0], log_p[0]), (22, 22, 7.0, 7.0));
         for (i, expected) in expected.iter().enumerate() {
             assert!((log_p[i + 1] - expected).abs() < 1e-12 && (p[i + 1] - expected.exp()).abs() < 1e-15);
         }
-        assert!((p[1..].iter().sum::<f64>() - 1.0).abs() < 1e-14);
+        assert!((p[1..].iter().sum::<f64>() - 3.0).abs() < 1e-14);
     }
 
     #[test]

@@ -103,6 +103,13 @@ dispatch! {
 }
 
 dispatch! {
+    /// `x ← exp(x)`.
+    fn exponentiate_all(values: &mut [f64]) {
+        values.iter_mut().for_each(|value| *value = exponential(*value));
+    }
+}
+
+dispatch! {
     /// `target ← target − factor · values`.
     fn subtract_multiple(target: &mut [f64], values: &[f64], factor: f64) {
         target.iter_mut().zip(values).for_each(|(t, v)| *t -= factor * v);

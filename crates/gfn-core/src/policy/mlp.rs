@@ -75,27 +75,34 @@ impl Mlp {
         })
     }
 
-    /// Appends the first layer's sums for the states from `first` on.
-    fn append_hidden(&self, batch: &StateBatch, first: usize, input: &mut Vec<f32>) {
-        let width = self.first_bias.len();
-        for row in first..batch.rows {
+    /// The states from `first` on of which an output is read: objects without a way on have none, and are passed over.
+    fn rows_read<'a>(&'a self, batch: &'a StateBatch, first: usize) -> impl Iterator<Item = usize> + 'a {
+        let all = self.spec.flow || self.spec.learned_backward;
+        (first..batch.rows).filter(move |&row| all || !batch.forward_of(row).is_empty())
+    }
+
+    /// Appends the first layer's sums for the states from `first` on that are read, and returns how many they are.
+    fn append_hidden(&self, batch: &StateBatch, first: usize, input: &mut Vec<f32>) -> usize {
+        let (width, before) = (self.first_bias.len(), input.len());
+        for row in self.rows_read(batch, first) {
             let start = input.len();
             input.extend_from_slice(&self.first_bias);
             sum_rows(&mut input[start..start + width], &self.first_weights, batch.features_of(row));
         }
+        (input.len() - before) / width
     }
 
-    /// Appends the outputs for the states from `first` on, whose raw outputs are given.
+    /// Appends the outputs for the states from `first` on; the raw outputs of those that are read are given.
     fn append_output(&self, batch: &StateBatch, first: usize, mut raw: Vec<f32>, output: &mut Output) {
         let n_outputs = self.spec.n_outputs();
         let n_forward = self.spec.env.n_forward_outputs();
         if !self.linear_path.is_empty() {
-            for (row, target) in (first..).zip(raw.chunks_exact_mut(n_outputs)) {
+            for (row, target) in self.rows_read(batch, first).zip(raw.chunks_exact_mut(n_outputs)) {
                 sum_rows(target, &self.linear_path, batch.features_of(row));
             }
         }
         output.forward.reserve(batch.forward.len() - output.forward.len());
-        for (row, raw) in (first..).zip(raw.chunks_exact(n_outputs)) {
+        for (row, raw) in self.rows_read(batch, first).zip(raw.chunks_exact(n_outputs)) {
             let positions = batch.forward_offsets[row]..batch.forward_offsets[row + 1];
             if self.settings.pooled {
                 output.forward.extend(positions.clone().map(|position| {
@@ -144,12 +151,13 @@ impl Mlp {
         }
     }
 
-    /// The gradient with respect to the raw outputs and the table.
+    /// The gradient with respect to the raw outputs of the states that are read, and to the table.
     fn raw_gradient(&self, batch: &StateBatch, gradient: &Output, pool: &Pool) -> (Vec<f32>, Vec<f32>) {
         let n_outputs = self.spec.n_outputs();
         let n_forward = self.spec.env.n_forward_outputs();
-        let (mut raw, mut table) = (pool.zeros(batch.rows * n_outputs), pool.zeros(self.table.len()));
-        for (row, raw) in raw.chunks_exact_mut(n_outputs).enumerate() {
+        let n_rows = self.rows_read(batch, 0).count();
+        let (mut raw, mut table) = (pool.zeros(n_rows * n_outputs), pool.zeros(self.table.len()));
+        for (row, raw) in self.rows_read(batch, 0).zip(raw.chunks_exact_mut(n_outputs)) {
             for position in batch.forward_offsets[row]..batch.forward_offsets[row + 1] {
                 let slope = gradient.forward[position] as f32;
                 if self.settings.pooled {
@@ -194,8 +202,8 @@ impl Policy for Mlp {
     fn forward(&self, batch: &StateBatch) -> Output {
         let (mut input, mut output) =
             (Vec::with_capacity(batch.rows * self.first_bias.len()), Output::default());
-        self.append_hidden(batch, 0, &mut input);
-        self.append_output(batch, 0, self.network.forward(input, batch.rows), &mut output);
+        let rows = self.append_hidden(batch, 0, &mut input);
+        self.append_output(batch, 0, self.network.forward(input, rows), &mut output);
         output
     }
 
@@ -224,8 +232,8 @@ impl Policy for Mlp {
 impl TrainablePolicy for Mlp {
     fn evaluate(&self, batch: &StateBatch, first: usize, output: &mut Output, kept: &mut Kept) {
         let arrays = kept.part(0, self.network.n_kept());
-        self.append_hidden(batch, first, Arc::make_mut(&mut arrays[0]));
-        let raw = self.network.evaluate(arrays, batch.rows - first);
+        let rows = self.append_hidden(batch, first, Arc::make_mut(&mut arrays[0]));
+        let raw = self.network.evaluate(arrays, rows);
         self.append_output(batch, first, raw, output);
     }
 
@@ -234,7 +242,7 @@ impl TrainablePolicy for Mlp {
         let (raw, table) = self.raw_gradient(batch, gradient, pool);
         let mut linear_path = pool.zeros(self.linear_path.len());
         if !linear_path.is_empty() {
-            for (row, raw) in raw.chunks_exact(self.spec.n_outputs()).enumerate() {
+            for (row, raw) in self.rows_read(batch, 0).zip(raw.chunks_exact(self.spec.n_outputs())) {
                 add_to_rows(&mut linear_path, raw, batch.features_of(row));
             }
         }
@@ -242,7 +250,7 @@ impl TrainablePolicy for Mlp {
         let width = self.first_bias.len();
         let (mut first_weights, mut first_bias) = (pool.zeros(self.first_weights.len()), pool.zeros(width));
         add_rows(&mut first_bias, &below.input);
-        for (row, gradient) in below.input.chunks_exact(width).enumerate() {
+        for (row, gradient) in self.rows_read(batch, 0).zip(below.input.chunks_exact(width)) {
             add_to_rows(&mut first_weights, gradient, batch.features_of(row));
         }
         pool.give(below.input);

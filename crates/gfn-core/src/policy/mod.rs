@@ -116,7 +116,7 @@ pub trait Policy: Send + Sync {
 }
 
 /// What a policy keeps of evaluations for the way back, so that nothing is computed twice: arrays that hold equally many
-/// numbers for every state, state after state.
+/// numbers for every state of which an output is read, state after state.
 #[derive(Debug, Clone, Default)]
 pub struct Kept {
     /// The arrays, in an order that the policy knows. Shared, since a tape owns what it reads.

@@ -1,4 +1,4 @@
-//! The sizes that are tried: one is swept at a time, with a number of steps that ten seconds allow.
+//! The sizes that are tried: one is swept at a time, with a number of steps that a minute on one core allows.
 
 use gfn_core::Result;
 use gfn_core::environment::Environment;
@@ -64,11 +64,11 @@ impl Sweep {
             (Sweep::Length, true) => &[(3, 20), (6, 20)],
             (Sweep::Axes, true) => &[(2, 20)],
             (Sweep::Clients, true) => &[(2, 20), (8, 20)],
-            (Sweep::Kinds, false) => &[(10, 600), (100, 600), (1000, 60), (10_000, 6)],
-            (Sweep::Items, false) => &[(8, 400), (16, 400), (32, 300), (64, 150)],
-            (Sweep::Length, false) => &[(8, 400), (16, 400), (32, 300), (64, 150)],
-            (Sweep::Axes, false) => &[(2, 400), (4, 300), (6, 150), (8, 100)],
-            (Sweep::Clients, false) => &[(2, 200), (4, 200), (8, 200), (16, 200), (32, 200), (64, 200)],
+            (Sweep::Kinds, false) => &[(10, 3000), (100, 3000), (1000, 300), (10_000, 20)],
+            (Sweep::Items, false) => &[(8, 3000), (16, 3000), (32, 2000), (64, 1000)],
+            (Sweep::Length, false) => &[(8, 3000), (16, 3000), (32, 2000), (64, 1000)],
+            (Sweep::Axes, false) => &[(2, 2000), (4, 2000), (6, 2000), (8, 2000)],
+            (Sweep::Clients, false) => &[(2, 2000), (4, 2000), (8, 2000), (16, 2000), (32, 2000), (64, 2000)],
         }
     }
 

@@ -37,7 +37,7 @@ impl Experiment for Scale {
     }
 
     fn plan(&self) -> u32 {
-        1
+        2
     }
 
     fn tasks(&self, options: &Options) -> Result<Vec<Task>> {
