@@ -27,7 +27,7 @@ impl<E: Environment> Workspace<E> {
 
     /// Takes back the memory of a gradient.
     pub fn take_back(&self, gradients: Vec<Vec<f32>>) {
-        gradients.into_iter().for_each(|gradient| self.evaluations.kept.pool.give(gradient));
+        self.evaluations.kept.take_back(gradients);
     }
 }
 

@@ -137,6 +137,11 @@ impl Kept {
         self.arrays.iter_mut().for_each(|array| Arc::make_mut(array).clear());
     }
 
+    /// Takes the memory of a gradient back, for the next way back.
+    pub fn take_back(&self, gradients: Vec<Vec<f32>>) {
+        gradients.into_iter().for_each(|gradient| self.pool.give(gradient));
+    }
+
     /// The first `n` arrays from number `start` on, made where they are not there yet.
     pub(crate) fn part(&mut self, start: usize, n: usize) -> &mut [Arc<Vec<f32>>] {
         if self.arrays.len() < start + n {

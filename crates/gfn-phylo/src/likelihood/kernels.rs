@@ -2,6 +2,8 @@
 //!
 //! No operation is contracted or reordered: results are the same to the last bit with every extension.
 
+use std::mem::MaybeUninit;
+
 /// Patterns are padded to a multiple of this, the widest vector in use.
 pub(super) const LANES: usize = 8;
 
@@ -12,7 +14,7 @@ fn states(block: &[f64], padded: usize) -> [&[f64]; 4] {
 }
 
 #[inline(always)]
-fn states_mut(block: &mut [f64], padded: usize) -> [&mut [f64]; 4] {
+fn states_mut(block: &mut [MaybeUninit<f64>], padded: usize) -> [&mut [MaybeUninit<f64>]; 4] {
     let (s0, rest) = block.split_at_mut(padded);
     let (s1, rest) = rest.split_at_mut(padded);
     let (s2, s3) = rest.split_at_mut(padded);
@@ -29,7 +31,7 @@ fn highest_bits(values: [f64; 4]) -> u64 {
 
 #[inline(always)]
 fn merge_jukes_cantor_body(
-    out: &mut [f64],
+    out: &mut [MaybeUninit<f64>],
     a: &[f64],
     ta: [f64; 2],
     b: &[f64],
@@ -47,7 +49,10 @@ fn merge_jukes_cantor_body(
         let r1 = (ta[0] * x[1] + all_x) * (tb[0] * y[1] + all_y);
         let r2 = (ta[0] * x[2] + all_x) * (tb[0] * y[2] + all_y);
         let r3 = (ta[0] * x[3] + all_x) * (tb[0] * y[3] + all_y);
-        (o0[i], o1[i], o2[i], o3[i]) = (r0, r1, r2, r3);
+        o0[i].write(r0);
+        o1[i].write(r1);
+        o2[i].write(r2);
+        o3[i].write(r3);
         lowest = lowest.min(highest_bits([r0, r1, r2, r3]));
     }
     f64::from_bits(lowest)
@@ -60,7 +65,7 @@ fn row(m: &[f64; 16], state: usize, x: [f64; 4]) -> f64 {
 
 #[inline(always)]
 fn merge_general_body(
-    out: &mut [f64],
+    out: &mut [MaybeUninit<f64>],
     a: &[f64],
     ta: &[f64; 16],
     b: &[f64],
@@ -77,7 +82,10 @@ fn merge_general_body(
         let r1 = row(&ta, 1, x) * row(&tb, 1, y);
         let r2 = row(&ta, 2, x) * row(&tb, 2, y);
         let r3 = row(&ta, 3, x) * row(&tb, 3, y);
-        (o0[i], o1[i], o2[i], o3[i]) = (r0, r1, r2, r3);
+        o0[i].write(r0);
+        o1[i].write(r1);
+        o2[i].write(r2);
+        o3[i].write(r3);
         lowest = lowest.min(highest_bits([r0, r1, r2, r3]));
     }
     f64::from_bits(lowest)
@@ -209,14 +217,14 @@ macro_rules! dispatched {
 }
 
 dispatched!(
-    /// `out_s = (P_a a)_s (P_b b)_s` under JC69; returns the smallest over patterns of the largest over states.
+    /// Writes all of `out_s = (P_a a)_s (P_b b)_s` under JC69; returns the smallest over patterns of the largest over states.
     merge_jukes_cantor, merge_jukes_cantor_body,
-    (out: &mut [f64], a: &[f64], ta: [f64; 2], b: &[f64], tb: [f64; 2], padded: usize) -> f64
+    (out: &mut [MaybeUninit<f64>], a: &[f64], ta: [f64; 2], b: &[f64], tb: [f64; 2], padded: usize) -> f64
 );
 dispatched!(
     /// As [`merge_jukes_cantor`], with any matrices (row-major).
     merge_general, merge_general_body,
-    (out: &mut [f64], a: &[f64], ta: &[f64; 16], b: &[f64], tb: &[f64; 16], padded: usize) -> f64
+    (out: &mut [MaybeUninit<f64>], a: &[f64], ta: &[f64; 16], b: &[f64], tb: &[f64; 16], padded: usize) -> f64
 );
 dispatched!(
     /// Adds a category's site likelihoods across one edge under JC69.
@@ -280,7 +288,8 @@ mod tests {
             let padded = 2 * LANES;
             let (ta, tb) = (m[..16].try_into().unwrap(), m[16..].try_into().unwrap());
             let run = |extension| {
-                let (mut jc, mut general) = (vec![0.0; 4 * padded], vec![0.0; 4 * padded]);
+                let mut jc = vec![MaybeUninit::new(f64::NAN); 4 * padded];
+                let mut general = jc.clone();
                 let (mut x, mut y) = (vec![0.0; padded], vec![0.0; padded]);
                 let lowest = [
                     merge_jukes_cantor(extension, &mut jc, &a, [m[0], m[1]], &b, [m[2], m[3]], padded),
@@ -288,7 +297,11 @@ mod tests {
                 ];
                 join_jukes_cantor(extension, &mut x, &a, &b, [m[0], m[1]], padded);
                 join_general(extension, &mut y, &a, &b, &ta, padded);
-                (jc, general, x, y, lowest)
+                // SAFETY: they were made of numbers.
+                let written = |values: Vec<MaybeUninit<f64>>| -> Vec<f64> {
+                    values.into_iter().map(|value| unsafe { value.assume_init() }).collect()
+                };
+                (written(jc), written(general), x, y, lowest)
             };
             let portable = run(Extension::Portable);
             for extension in extensions() {

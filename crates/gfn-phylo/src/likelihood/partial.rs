@@ -13,7 +13,7 @@ pub(super) const SCALING_THRESHOLD: f64 = f64::from_bits((1023 - 256) << 52);
 /// The four states of a pattern share their exponent, as in every program that scales by pattern. A state that is less
 /// than 2^-1022 times as likely as the best one is lost; that takes dozens of leaves on one node (or on nodes joined
 /// by edges of length 0) with very short edges, and matters only if as many others contradict them there.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Partial {
     pub(super) values: Vec<f64>,
     /// Empty while all exponents are 0.

@@ -1,5 +1,6 @@
 //! Felsenstein's pruning algorithm over site patterns, one merge at a time.
 
+use std::mem::MaybeUninit;
 use std::sync::Arc;
 
 use gfn_core::{Error, Place, Result};
@@ -115,12 +116,30 @@ impl Likelihood {
     ///
     /// One new vector, O(patterns · categories); nothing else is allocated unless values must be rescaled.
     pub fn merge(&self, a: &Partial, ta: &Transition, b: &Partial, tb: &Transition) -> Partial {
+        let mut partial = Partial::default();
+        self.merge_into(&mut partial, a, ta, b, tb);
+        partial
+    }
+
+    /// [`merge`](Self::merge) into a vector that is no longer needed, whose memory is used again.
+    pub fn merge_into(
+        &self,
+        target: &mut Partial,
+        a: &Partial,
+        ta: &Transition,
+        b: &Partial,
+        tb: &Transition,
+    ) {
         let padded = self.weights.len();
         let n_categories = self.n_categories();
-        let mut values = vec![0.0; n_categories * 4 * padded];
+        let size = n_categories * 4 * padded;
+        let Partial { values, exponents, .. } = target;
+        values.clear();
+        values.reserve_exact(size);
         let mut lowest = f64::INFINITY;
         for category in 0..n_categories {
-            let out = &mut values[4 * padded * category..4 * padded * (category + 1)];
+            let free: &mut [MaybeUninit<f64>] = values.spare_capacity_mut();
+            let out = &mut free[4 * padded * category..4 * padded * (category + 1)];
             let (x, y) = (a.block(category), b.block(category));
             let extension = self.extension;
             let reached = match (&ta.0, &tb.0) {
@@ -134,18 +153,19 @@ impl Likelihood {
             };
             lowest = lowest.min(reached);
         }
-        let mut exponents = Vec::new();
+        // SAFETY: so many numbers there is room for, and the loops above have written all of them.
+        unsafe { values.set_len(size) };
+        exponents.clear();
         if !(a.exponents.is_empty() && b.exponents.is_empty()) {
             exponents.resize(n_categories * padded, 0);
             for child in [a, b] {
                 exponents.iter_mut().zip(&child.exponents).for_each(|(sum, exponent)| *sum += exponent);
             }
         }
-        let mut partial = Partial { values, exponents, padded };
+        target.padded = padded;
         if lowest < SCALING_THRESHOLD {
-            partial.rescale();
+            target.rescale();
         }
-        partial
     }
 
     /// The natural-log likelihood of the tree made of two subtrees joined by **one** edge:

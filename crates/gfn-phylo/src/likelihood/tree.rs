@@ -44,6 +44,7 @@ impl Likelihood {
         };
         let still = self.transition(0.0);
         let mut total = None;
+        let mut free: Vec<Partial> = Vec::new();
         for &node in order.iter().rev() {
             let children = &tree.nodes[node].children;
             if children.is_empty() {
@@ -70,15 +71,11 @@ impl Likelihood {
             let mut joined: Option<(Arc<Partial>, f64)> = incoming.next();
             for (partial, length) in incoming {
                 let (before, before_length) = joined.take().expect("set before the loop");
-                let merged = match before_length == 0.0 {
-                    true => self.merge(&before, &still, &partial, &self.transition(length)),
-                    false => self.merge(
-                        &before,
-                        &self.transition(before_length),
-                        &partial,
-                        &self.transition(length),
-                    ),
-                };
+                let mut merged = free.pop().unwrap_or_default();
+                let above = if before_length == 0.0 { &still } else { &self.transition(before_length) };
+                self.merge_into(&mut merged, &before, above, &partial, &self.transition(length));
+                // What nobody else holds is free again; leaves are the likelihood's own.
+                free.extend([before, partial].into_iter().filter_map(Arc::into_inner));
                 joined = Some((Arc::new(merged), 0.0));
             }
             match (joined, last) {
