@@ -1,14 +1,15 @@
 //! Exact distributions on state graphs that can be enumerated: what a policy has learned, what it should have learned,
 //! and what exact aggregation of clients would give.
 
+use indexmap::IndexSet;
 use rayon::prelude::*;
-use rustc_hash::FxHashMap;
+use rustc_hash::FxBuildHasher;
 
 use crate::encoding::StateBatch;
 use crate::environment::{Environment, StopRule};
 use crate::error::{Error, Place, Result};
-use crate::math::{log_sum_exp, normalise_log_weights};
-use crate::policy::{LogProbabilities, Policy};
+use crate::math::{append_softmax, log_sum_exp, normalise_log_weights};
+use crate::policy::{LogProbabilities, Output, Policy};
 use crate::reward::LogReward;
 
 /// States whose policies are evaluated in one call.
@@ -42,52 +43,54 @@ pub struct EdgePolicy {
 impl<E: Environment> StateGraph<E> {
     /// Visits every state; refuses environments with more than `limit` of them.
     pub fn enumerate(env: &E, limit: usize) -> Result<Self> {
-        let mut index: FxHashMap<E::State, u32> = FxHashMap::default();
-        let mut states = vec![env.initial()];
-        let mut edges: Vec<Vec<(u32, u32, u32)>> = Vec::new();
-        index.insert(env.initial(), 0);
-        let mut legal = Vec::new();
+        let mut states: IndexSet<E::State, FxBuildHasher> = IndexSet::default();
+        states.insert(env.initial());
+        let mut graph = StateGraph {
+            states: Vec::new(),
+            offsets: vec![0],
+            actions: Vec::new(),
+            children: Vec::new(),
+            backward_actions: Vec::new(),
+            objects: Vec::new(),
+            stops: env.spec().stop == StopRule::Always,
+        };
         let mut next = 0;
         while next < states.len() {
-            legal.clear();
-            env.forward_actions(&states[next], &mut legal);
-            let mut own = Vec::with_capacity(legal.len());
-            for &action in &legal {
-                let (child, backward) = env.step(&states[next], action);
-                let fresh = states.len() as u32;
-                let number = *index.entry(child.clone()).or_insert(fresh);
-                if number == fresh {
-                    if states.len() >= limit {
-                        return Err(Error::input(
-                            Place::item("exact evaluation"),
-                            format!("at most {limit} states"),
-                            "more",
-                            "leave out --exact, or use a smaller problem",
-                        ));
-                    }
-                    states.push(child);
+            let first = graph.actions.len();
+            env.forward_actions(&states[next], &mut graph.actions);
+            for edge in first..graph.actions.len() {
+                let (child, backward) = env.step(&states[next], graph.actions[edge]);
+                let (number, fresh) = states.insert_full(child);
+                if fresh && states.len() > limit {
+                    return Err(Error::input(
+                        Place::item("exact evaluation"),
+                        format!("at most {limit} states"),
+                        "more",
+                        "leave out --exact, or use a smaller problem",
+                    ));
                 }
-                own.push((action, number, backward));
+                graph.children.push(number as u32);
+                graph.backward_actions.push(backward);
             }
-            edges.push(own);
+            graph.offsets.push(graph.actions.len());
             next += 1;
         }
-        drop(index);
-        Ok(Self::in_topological_order(states, edges, env.spec().stop))
+        Ok(graph.in_topological_order(states))
     }
 
-    /// Kahn's algorithm (1962) on the states in order of discovery.
-    fn in_topological_order(states: Vec<E::State>, edges: Vec<Vec<(u32, u32, u32)>>, stop: StopRule) -> Self {
+    /// Kahn's algorithm (1962) on the states in order of discovery, which the edges are given in.
+    fn in_topological_order(self, states: IndexSet<E::State, FxBuildHasher>) -> Self {
         let n = states.len();
+        let edges_of = |state: u32| self.offsets[state as usize]..self.offsets[state as usize + 1];
         let mut parents = vec![0u32; n];
-        edges.iter().flatten().for_each(|&(_, child, _)| parents[child as usize] += 1);
+        self.children.iter().for_each(|&child| parents[child as usize] += 1);
         let mut order = vec![0u32];
         let mut place = vec![0u32; n];
         let mut done = 0;
         while done < order.len() {
             let state = order[done];
             place[state as usize] = done as u32;
-            for &(_, child, _) in &edges[state as usize] {
+            for &child in &self.children[edges_of(state)] {
                 parents[child as usize] -= 1;
                 if parents[child as usize] == 0 {
                     order.push(child);
@@ -96,25 +99,25 @@ impl<E: Environment> StateGraph<E> {
             done += 1;
         }
         assert_eq!(order.len(), n, "the state graph of an environment has no cycles");
+        let n_edges = self.actions.len();
         let mut graph = StateGraph {
             states: Vec::with_capacity(n),
             offsets: vec![0],
-            actions: Vec::new(),
-            children: Vec::new(),
-            backward_actions: Vec::new(),
+            actions: Vec::with_capacity(n_edges),
+            children: Vec::with_capacity(n_edges),
+            backward_actions: Vec::with_capacity(n_edges),
             objects: Vec::new(),
-            stops: stop == StopRule::Always,
+            stops: self.stops,
         };
         let mut states: Vec<Option<E::State>> = states.into_iter().map(Some).collect();
         for (number, &state) in order.iter().enumerate() {
+            let edges = edges_of(state);
             graph.states.extend(states[state as usize].take());
-            for &(action, child, backward) in &edges[state as usize] {
-                graph.actions.push(action);
-                graph.children.push(place[child as usize]);
-                graph.backward_actions.push(backward);
-            }
+            graph.actions.extend_from_slice(&self.actions[edges.clone()]);
+            graph.backward_actions.extend_from_slice(&self.backward_actions[edges.clone()]);
+            graph.children.extend(self.children[edges.clone()].iter().map(|&child| place[child as usize]));
             graph.offsets.push(graph.actions.len());
-            if graph.stops || edges[state as usize].is_empty() {
+            if graph.stops || edges.is_empty() {
                 graph.objects.push(number as u32);
             }
         }
@@ -136,65 +139,98 @@ impl<E: Environment> StateGraph<E> {
         self.objects.iter().map(|&s| &self.states[s as usize])
     }
 
+    /// `work` of each chunk of states, in parallel: the numbers of the states, encoded, and what the policy says of them.
+    fn evaluate<T: Send>(
+        &self,
+        env: &E,
+        policy: &dyn Policy,
+        work: impl Fn(&StateBatch, Output) -> T + Sync,
+    ) -> Vec<T> {
+        let chunks: Vec<&[E::State]> = self.states.chunks(CHUNK).collect();
+        let evaluate = |states: &&[E::State]| {
+            let encoded = StateBatch::new(env, states.iter(), policy.needs());
+            let output = policy.forward(&encoded);
+            work(&encoded, output)
+        };
+        chunks.par_iter().map(evaluate).collect()
+    }
+
+    /// Appends what stands at the legal actions of a chunk of states to the lists of edges and of stops.
+    fn deal(&self, encoded: &StateBatch, values: &[f64], edges: &mut Vec<f64>, stops: &mut Vec<f64>) {
+        for row in encoded.forward_offsets.windows(2) {
+            // Edges are in the order of the legal actions, of which the stop action is the last.
+            let (own, stop) = values[row[0]..row[1]].split_at(row[1] - row[0] - usize::from(self.stops));
+            edges.extend_from_slice(own);
+            stops.extend_from_slice(stop);
+        }
+    }
+
     /// The policy on every edge; network calls run in parallel over fixed chunks of states.
     pub fn edge_policy(&self, env: &E, policy: &dyn Policy) -> EdgePolicy {
-        let chunks: Vec<std::ops::Range<usize>> = (0..self.states.len())
-            .step_by(CHUNK)
-            .map(|start| start..(start + CHUNK).min(self.states.len()))
-            .collect();
-        type Part = (Vec<f64>, Vec<f64>, Vec<Vec<(u32, f64)>>);
-        let parts: Vec<Part> = chunks
-            .par_iter()
-            .map(|range| {
-                let encoded = StateBatch::new(env, &self.states[range.clone()], policy.needs());
-                let log_p = LogProbabilities::new(&encoded, &policy.forward(&encoded));
-                let mut forward = Vec::new();
-                let mut stop = Vec::new();
-                let mut backward = Vec::new();
-                for (row, state) in range.clone().enumerate() {
-                    for edge in self.offsets[state]..self.offsets[state + 1] {
-                        forward.push(log_p.forward[encoded.forward_position(row, self.actions[edge])]);
-                    }
-                    let last = encoded.forward_offsets[row + 1];
-                    stop.push(if self.stops { log_p.forward[last - 1] } else { 0.0 });
-                    let own = encoded.backward_offsets[row]..encoded.backward_offsets[row + 1];
-                    backward.push(
-                        own.map(|position| (encoded.backward[position], log_p.backward[position])).collect(),
-                    );
-                }
-                (forward, stop, backward)
-            })
-            .collect();
-        let mut forward = Vec::with_capacity(self.n_edges());
-        let mut stop = Vec::with_capacity(self.states.len());
-        let mut by_state: Vec<Vec<(u32, f64)>> = Vec::with_capacity(self.states.len());
-        for (f, s, b) in parts {
+        let parts = self.evaluate(env, policy, |encoded, output| {
+            let log_p = LogProbabilities::new(encoded, &output);
+            let (mut forward, mut stop) = (Vec::new(), Vec::new());
+            self.deal(encoded, &log_p.forward, &mut forward, &mut stop);
+            (forward, stop, encoded.backward_offsets.clone(), encoded.backward.clone(), log_p.backward)
+        });
+        let (mut forward, mut stop) = (Vec::with_capacity(self.n_edges()), Vec::new());
+        let (mut offsets, mut actions, mut log_backward) = (vec![0], Vec::new(), Vec::new());
+        for (f, s, own_offsets, own_actions, own_log_backward) in parts {
             forward.extend(f);
             stop.extend(s);
-            by_state.extend(b);
+            let first = actions.len();
+            offsets.extend(own_offsets[1..].iter().map(|offset| first + offset));
+            actions.extend(own_actions);
+            log_backward.extend(own_log_backward);
         }
         let backward = (0..self.n_edges())
             .map(|edge| {
-                let list = &by_state[self.children[edge] as usize];
-                let position = list
-                    .binary_search_by_key(&self.backward_actions[edge], |&(action, _)| action)
+                let child = self.children[edge] as usize;
+                let own = offsets[child]..offsets[child + 1];
+                let position = actions[own.clone()]
+                    .binary_search(&self.backward_actions[edge])
                     .expect("a step can be undone");
-                list[position].1
+                log_backward[own.start + position]
             })
             .collect();
+        stop.resize(self.states.len(), 0.0);
         EdgePolicy { forward, backward, stop }
     }
 
     /// The probability of every object under the policy: P(s') = Σ_s P(s) p_F(s'|s) (docs/mathematics.md §4).
     pub fn distribution(&self, policy: &EdgePolicy) -> Vec<f64> {
+        let exponential = |logs: &[f64]| -> Vec<f64> { logs.iter().map(|l| l.exp()).collect() };
+        self.reach(&exponential(&policy.forward), &exponential(&policy.stop))
+    }
+
+    /// [`distribution`](Self::distribution) of a policy whose probabilities on the edges nobody else asks for, which is
+    /// faster.
+    pub fn policy_distribution(&self, env: &E, policy: &dyn Policy) -> Vec<f64> {
+        let parts = self.evaluate(env, policy, |encoded, output| {
+            let (mut p, mut log_p, mut forward, mut stop) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+            append_softmax(&output.forward, &encoded.forward_offsets, &mut p, &mut log_p);
+            self.deal(encoded, &p, &mut forward, &mut stop);
+            (forward, stop)
+        });
+        let (mut forward, mut stop) = (Vec::with_capacity(self.n_edges()), Vec::new());
+        for (f, s) in parts {
+            forward.extend(f);
+            stop.extend(s);
+        }
+        stop.resize(self.states.len(), 1.0);
+        self.reach(&forward, &stop)
+    }
+
+    /// The probability of ending in each object, from those of edges and of stopping in each state.
+    fn reach(&self, forward: &[f64], stop: &[f64]) -> Vec<f64> {
         let mut reach = vec![0.0; self.states.len()];
         reach[0] = 1.0;
         for state in 0..self.states.len() {
             for edge in self.offsets[state]..self.offsets[state + 1] {
-                reach[self.children[edge] as usize] += reach[state] * policy.forward[edge].exp();
+                reach[self.children[edge] as usize] += reach[state] * forward[edge];
             }
         }
-        self.objects.iter().map(|&s| reach[s as usize] * policy.stop[s as usize].exp()).collect()
+        self.objects.iter().map(|&s| reach[s as usize] * stop[s as usize]).collect()
     }
 
     /// log R of every object, in parallel.

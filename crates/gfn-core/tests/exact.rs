@@ -77,6 +77,7 @@ fn the_uniform_policy_has_its_closed_form() {
     let graph = StateGraph::enumerate(&grid, 10).unwrap();
     let policy = policy_spec(&grid, PolicyKind::Uniform).build(0).unwrap();
     let p = graph.distribution(&graph.edge_policy(&grid, policy.as_policy()));
+    assert!(l1(&p, &graph.policy_distribution(&grid, policy.as_policy())) < 1e-14);
     for (found, expected) in p.iter().zip([0.5, 0.25, 0.125, 0.0625, 0.0625]) {
         assert!((found - expected).abs() < 1e-15, "{p:?}");
     }
@@ -91,6 +92,7 @@ fn the_optimal_table_gives_the_target() {
         let policy = optimal(&grid, &graph, |c| reward.log_reward(&grid, c));
         let (_, target) = normalise(&graph.log_rewards(&grid, &reward));
         let p = graph.distribution(&graph.edge_policy(&grid, policy.as_policy()));
+        assert!(l1(&p, &graph.policy_distribution(&grid, policy.as_policy())) < 1e-14);
         assert!(l1(&p, &target) < 1e-6, "{}", l1(&p, &target));
     }
     let choose = Choose::new(5, 3);
@@ -98,6 +100,7 @@ fn the_optimal_table_gives_the_target() {
     let policy = optimal(&choose, &graph, irregular);
     let (_, target) = normalise(&graph.log_rewards(&choose, &irregular));
     let p = graph.distribution(&graph.edge_policy(&choose, policy.as_policy()));
+    assert!(l1(&p, &graph.policy_distribution(&choose, policy.as_policy())) < 1e-14);
     assert!(l1(&p, &target) < 1e-6, "{}", l1(&p, &target));
 }
 

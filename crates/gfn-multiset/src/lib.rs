@@ -83,7 +83,7 @@
 //!     let graph = StateGraph::enumerate(env.as_ref(), 10_000)?;
 //!     let product = AdditiveReward::product(&env, &rewards)?;
 //!     let (log_z, exact) = normalise(&graph.log_rewards(&env, &product));
-//!     let learned = graph.distribution(&graph.edge_policy(&env, server.as_ref()));
+//!     let learned = graph.policy_distribution(&env, server.as_ref());
 //!     let l1: f64 = exact.iter().zip(&learned).map(|(p, q)| (p - q).abs()).sum();
 //!     assert!(l1 < 0.05, "L1 distance {l1}, from 0 (equal) to 2");
 //!     assert!((log_z - product.log_partition(4)).abs() < 1e-12);

@@ -156,7 +156,7 @@ impl<E: Environment> Problem<E> {
 
     /// The probability of every object under the policy, without sampling.
     pub fn distribution(&self, policy: &dyn Policy) -> Vec<f64> {
-        self.graph.distribution(&self.edges(policy))
+        self.graph.policy_distribution(self.env.as_ref(), policy)
     }
 
     /// Exact L1 (0 to 2) between a policy and the product.

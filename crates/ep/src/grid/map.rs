@@ -54,7 +54,7 @@ impl Maps {
         let (learned, target) = match cells {
             Some(limit) => {
                 let graph = StateGraph::enumerate(env, limit)?;
-                let learned = graph.distribution(&graph.edge_policy(env, results.policy));
+                let learned = graph.policy_distribution(env, results.policy);
                 let target = results.preferences.map(|p| normalise(&graph.log_rewards(env, p)).1);
                 let of = |p: &[f64]| map(&mut graph.objects().zip(p.iter().copied()));
                 (of(&learned), target.map(|p| of(&p)))

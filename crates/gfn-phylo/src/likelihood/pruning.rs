@@ -4,6 +4,7 @@ use std::mem::MaybeUninit;
 use std::sync::Arc;
 
 use gfn_core::{Error, Place, Result};
+use rustc_hash::FxHashMap;
 
 use super::kernels::{self, Extension, LANES};
 use super::partial::{Partial, SCALING_THRESHOLD};
@@ -36,6 +37,7 @@ use crate::patterns::SitePatterns;
 pub struct Likelihood {
     process: Process,
     taxa: Vec<String>,
+    taxon_of: FxHashMap<String, usize>,
     leaves: Vec<Arc<Partial>>,
     /// Number of sites of each pattern, 0 in the padding.
     weights: Vec<f64>,
@@ -77,7 +79,17 @@ impl Likelihood {
         }
         let extension = Extension::detect();
         let taxa = patterns.taxa.clone();
-        Ok(Likelihood { process, taxa, leaves, weights, invariant, n_patterns: kept.len(), extension })
+        let taxon_of = taxa.iter().cloned().enumerate().map(|(taxon, name)| (name, taxon)).collect();
+        Ok(Likelihood {
+            process,
+            taxa,
+            taxon_of,
+            leaves,
+            weights,
+            invariant,
+            n_patterns: kept.len(),
+            extension,
+        })
     }
 
     /// Names of the taxa, in the order of the alignment.
@@ -245,7 +257,7 @@ impl Likelihood {
 
     /// The index of a taxon by its exact name.
     pub(super) fn taxon(&self, name: &str) -> Result<usize> {
-        self.taxa.iter().position(|taxon| taxon == name).ok_or_else(|| {
+        self.taxon_of.get(name).copied().ok_or_else(|| {
             Error::input(
                 Place::item(format!("leaf {name}")),
                 "a taxon of the alignment",

@@ -9,6 +9,8 @@ use crate::model::{RateMatrix, SubstitutionModel};
 /// Below this value of (largest rate × length) the general model uses a series of positive terms instead of the
 /// eigenvectors: every entry then keeps full relative accuracy, however short the edge.
 const SERIES_LIMIT: f64 = 0.25;
+/// Terms of that series: the first one left out is below 0.25^13 / 13! = 2e-18 of the first.
+const SERIES_TERMS: usize = 13;
 
 /// A substitution model made ready: rates normalised to one expected substitution per unit of length, decomposed.
 #[derive(Debug, Clone)]
@@ -33,10 +35,13 @@ enum Kernel {
 /// A general reversible model: Q normalised, and P(t) = I + left · diag(expm1(eigenvalues t)) · right.
 #[derive(Debug, Clone)]
 struct Decomposition {
-    rates: Matrix4<f64>,
+    /// The fastest rate of leaving a state, μ.
+    fastest: f64,
     eigenvalues: Vector4<f64>,
     left: Matrix4<f64>,
     right: Matrix4<f64>,
+    /// R^k / k! with R = I + Q/μ ≥ 0, μ the fastest rate.
+    powers: [Matrix4<f64>; SERIES_TERMS],
 }
 
 /// The transition probabilities of one edge, one matrix a rate category; reusable for every edge of that length.
@@ -195,23 +200,26 @@ impl Decomposition {
         let mut eigenvalues = eigen.eigenvalues;
         let stationary = eigenvalues.imax();
         eigenvalues[stationary] = 0.0;
-        Decomposition { rates, eigenvalues, left, right }
+        let fastest = -rates.diagonal().min();
+        let step = Matrix4::identity() + rates / fastest;
+        let mut term = Matrix4::identity();
+        let powers = std::array::from_fn(|k| {
+            if k > 0 {
+                term = term * step / k as f64;
+            }
+            term
+        });
+        Decomposition { fastest, eigenvalues, left, right, powers }
     }
 
     /// P(time), row-major.
     fn transition(&self, time: f64) -> [f64; 16] {
-        let Decomposition { rates, eigenvalues, left, right } = self;
-        let fastest = -rates.diagonal().min();
+        let Decomposition { fastest, eigenvalues, left, right, powers } = self;
         let matrix = if fastest * time < SERIES_LIMIT {
-            // Uniformisation (Jensen 1953): with R = I + Q/μ ≥ 0, P = e^{-μt} Σ (μt)^k/k! R^k, all terms positive.
-            let step = (Matrix4::identity() * fastest + rates) * time;
-            let mut term = Matrix4::identity();
-            let mut sum = Matrix4::identity();
-            for k in 1..=14 {
-                term = term * step / f64::from(k);
-                sum += term;
-            }
-            sum * (-fastest * time).exp()
+            // Uniformisation (Jensen 1953): P = e^{-μt} Σ (μt)^k R^k/k!, all terms positive; from the smallest on.
+            let x = fastest * time;
+            let (last, rest) = powers.split_last().expect("several terms");
+            rest.iter().rev().fold(*last, |sum, power| sum * x + power) * (-x).exp()
         } else {
             let grown = eigenvalues.map(|value| (value * time).exp_m1());
             (Matrix4::identity() + left * Matrix4::from_diagonal(&grown) * right).map(|value| value.max(0.0))
