@@ -198,6 +198,7 @@ impl<E: Environment> Walker<E> {
         self.visits.clear();
         self.walks.clear();
         let n = walks.len();
+        let mut initial = None;
         for (trajectory, walk) in walks.into_iter().enumerate() {
             let trajectory = trajectory as u32;
             match walk {
@@ -207,7 +208,7 @@ impl<E: Environment> Walker<E> {
                         let draw = |_| tilt * Distribution::<f64>::sample(&StandardNormal, &mut own);
                         (0..env.spec().n_forward_outputs()).map(draw).collect()
                     });
-                    let number = self.batch.number(env.initial());
+                    let number = *initial.get_or_insert_with(|| self.batch.number(env.initial()));
                     let visit = self.visit(trajectory, number, NO_ACTION);
                     self.walks.push(ForwardWalk { trajectory, number, visit, scale, epsilon, tilts });
                 }

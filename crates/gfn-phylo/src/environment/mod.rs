@@ -1,5 +1,6 @@
 //! Unrooted trees built by merging: a forest over the ingroup, with the outgroup hung on the last root.
 
+mod known;
 mod layout;
 mod subtree;
 
@@ -16,6 +17,7 @@ pub use layout::FeatureLayout;
 pub use subtree::{Children, Subtree};
 
 use crate::branch::BranchLengths;
+use known::KnownSubtrees;
 
 /// A merge that is under way: branch lengths are chosen one action at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -102,6 +104,7 @@ pub struct MergeForest {
     leaves: Vec<Arc<Subtree>>,
     /// Natural logarithms of 0, 1, 2, ….
     logarithms: Vec<f64>,
+    known: KnownSubtrees,
 }
 
 /// Fewest taxa that leave a choice between topologies.
@@ -155,7 +158,8 @@ impl MergeForest {
         };
         let leaves = (0..layout.n_leaves).map(Subtree::leaf).collect();
         let logarithms = (0..=taxa.len()).map(|k| (k as f64).ln()).collect();
-        Ok(MergeForest { spec, layout, taxa, outgroup, ingroup, branches, leaves, logarithms })
+        let known = KnownSubtrees::default();
+        Ok(MergeForest { spec, layout, taxa, outgroup, ingroup, branches, leaves, logarithms, known })
     }
 
     /// Names of all taxa.
@@ -195,7 +199,9 @@ impl MergeForest {
 
     /// The tree of two trees of this environment.
     pub fn merge(&self, a: &Arc<Subtree>, b: &Arc<Subtree>, bins: (u8, u8)) -> Arc<Subtree> {
-        Subtree::merge(a, b, bins, &self.layout)
+        let (left, right, bins) =
+            if a.smallest_leaf < b.smallest_leaf { (a, b, bins) } else { (b, a, (bins.1, bins.0)) };
+        self.known.get(left, right, bins, || Subtree::merge(left, right, bins, &self.layout))
     }
 
     fn with_bins(&self) -> bool {

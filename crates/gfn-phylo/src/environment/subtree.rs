@@ -50,10 +50,14 @@ impl Subtree {
         })
     }
 
-    /// The tree with these two below its root; `bins` belong to `a` and `b` in this order.
-    pub fn merge(a: &Arc<Subtree>, b: &Arc<Subtree>, bins: (u8, u8), layout: &FeatureLayout) -> Arc<Subtree> {
-        let (left, right, bins) =
-            if a.smallest_leaf < b.smallest_leaf { (a, b, bins) } else { (b, a, (bins.1, bins.0)) };
+    /// The tree with these two below its root, the one with the smaller smallest leaf to the left.
+    pub fn merge(
+        left: &Arc<Subtree>,
+        right: &Arc<Subtree>,
+        bins: (u8, u8),
+        layout: &FeatureLayout,
+    ) -> Arc<Subtree> {
+        debug_assert!(left.smallest_leaf < right.smallest_leaf);
         let mut leaves = Vec::with_capacity(left.leaves.len() + right.leaves.len());
         leaves.extend(left.leaves.iter().chain(right.leaves.iter()).map(|&(leaf, depth)| (leaf, depth + 1)));
         leaves.sort_unstable();

@@ -1,0 +1,60 @@
+//! Subtrees that were merged before: walks of a trained policy make the same ones again and again.
+
+use std::sync::{Arc, Mutex};
+
+use rustc_hash::FxHashMap;
+
+use super::subtree::Subtree;
+
+/// Parts with a lock of their own, so that threads seldom wait for each other.
+const PARTS: usize = 16;
+/// Numbers that the subtrees of a part hold together, at most: a full part is emptied.
+const PART_NUMBERS: usize = 200_000;
+
+/// Hashes of left and right child and the bins of the edges to them.
+type Key = (u128, u128, (u8, u8));
+
+/// Subtrees by their children; clones of an environment share them.
+#[derive(Clone, Default)]
+pub(super) struct KnownSubtrees {
+    parts: Arc<[Mutex<Part>; PARTS]>,
+}
+
+#[derive(Default)]
+struct Part {
+    subtrees: FxHashMap<Key, Arc<Subtree>>,
+    numbers: usize,
+}
+
+impl std::fmt::Debug for KnownSubtrees {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("KnownSubtrees")
+    }
+}
+
+impl KnownSubtrees {
+    /// The subtree with these children, left first, made if it is not known.
+    pub fn get(
+        &self,
+        left: &Subtree,
+        right: &Subtree,
+        bins: (u8, u8),
+        make: impl FnOnce() -> Arc<Subtree>,
+    ) -> Arc<Subtree> {
+        let key = (left.hash, right.hash, bins);
+        // The lower bits of both are well mixed.
+        let part = &self.parts[(left.hash ^ right.hash.rotate_right(7)) as usize % PARTS];
+        let mut part = part.lock().expect("nothing panics while a part is held");
+        if let Some(known) = part.subtrees.get(&key) {
+            return Arc::clone(known);
+        }
+        let made = make();
+        if part.numbers > PART_NUMBERS {
+            part.subtrees.clear();
+            part.numbers = 0;
+        }
+        part.numbers += made.features.len() + 2 * made.leaves.len() + 32;
+        part.subtrees.insert(key, Arc::clone(&made));
+        made
+    }
+}
