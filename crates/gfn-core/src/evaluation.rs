@@ -18,6 +18,8 @@ pub(crate) struct Evaluations {
     /// p_F, aligned with its logs.
     pub probabilities: Vec<f64>,
     pub kept: Kept,
+    /// Where each legal forward action was found to lead, by its position: the number of the next state and the action back.
+    pub next: Vec<Option<(u32, u32)>>,
 }
 
 impl Evaluations {
@@ -48,6 +50,7 @@ impl Evaluations {
             return;
         }
         evaluate(&self.encoded, first, &mut self.output, &mut self.kept);
+        self.next.resize(self.encoded.forward.len(), None);
         let offsets = &self.encoded.forward_offsets[first..];
         let logits = &self.output.forward[offsets[0]..];
         append_softmax(logits, offsets, &mut self.probabilities, &mut self.log_p.forward);
@@ -62,5 +65,6 @@ impl Evaluations {
         self.log_p.forward.clear();
         self.log_p.backward.clear();
         self.kept.clear();
+        self.next.clear();
     }
 }

@@ -229,9 +229,9 @@ impl<E: Environment> Walker<E> {
     }
 
     /// One action of each walk from its evaluated state; those that have ended are dropped.
-    fn advance(&mut self, env: &E, evaluations: &Evaluations, rng: &mut ChaCha8Rng) {
+    fn advance(&mut self, env: &E, evaluations: &mut Evaluations, rng: &mut ChaCha8Rng) {
         let stop = env.spec().stop_action();
-        let (encoded, output) = (&evaluations.encoded, &evaluations.output);
+        let Evaluations { encoded, output, probabilities, next, .. } = evaluations;
         let Walker { batch, visits, walks, rows, weights, .. } = self;
         let mut rows = rows.iter();
         walks.retain_mut(|walk| {
@@ -240,13 +240,13 @@ impl<E: Environment> Walker<E> {
             if legal.is_empty() {
                 return false;
             }
+            let start = encoded.forward_offsets[row];
             let position = if walk.epsilon > 0.0 && rng.random::<f64>() < walk.epsilon {
                 rng.random_range(0..legal.len())
             } else {
-                let start = encoded.forward_offsets[row];
                 let positions = start..start + legal.len();
                 if walk.scale == 1.0 && walk.tilts.is_none() {
-                    draw_from_probabilities(&evaluations.probabilities[positions], rng)
+                    draw_from_probabilities(&probabilities[positions], rng)
                 } else {
                     weights.clear();
                     weights.extend(output.forward[positions].iter().map(|l| l * walk.scale));
@@ -262,11 +262,13 @@ impl<E: Environment> Walker<E> {
             if Some(action) == stop {
                 return false;
             }
-            let (next, backward) = env.step(batch.state_of(walk.number), action);
-            walk.number = batch.number(next);
+            let (number, backward) = *next[start + position].get_or_insert_with(|| {
+                let (state, backward) = env.step(batch.state_of(walk.number), action);
+                (batch.number(state), backward)
+            });
+            walk.number = number;
             walk.visit = visits.len();
-            let (trajectory, number) = (walk.trajectory, walk.number);
-            visits.push(Visit { trajectory, number, forward: NO_ACTION, backward });
+            visits.push(Visit { trajectory: walk.trajectory, number, forward: NO_ACTION, backward });
             true
         });
     }
