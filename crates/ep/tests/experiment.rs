@@ -366,3 +366,51 @@ fn privacy_says_what_leaks() {
     }
     assert!(folder.read("a/privacy-membership.svg").contains("trained policies"));
 }
+
+#[test]
+fn growth_is_measured_at_every_size() {
+    let folder = Folder::new();
+    let out = folder.name("a");
+    let said = succeed(&["experiment", "growth", "--quick", "--seeds", "1", "--out", &out]);
+    let seconds = of_metric(&folder.read("a/results.csv"), "seconds").len();
+    // Six things that grow, two sizes of each.
+    assert_eq!(seconds, 12);
+    let text = folder.read("a/results.csv");
+    assert!(of_metric(&text, "seconds").iter().all(|(.., seconds)| *seconds > 0.0 && *seconds < 1.0));
+    for word in ["taxa", "sites", "variables", "rows", "clients", "hidden width", "exponent", "growth.svg"] {
+        assert!(said.out.contains(word), "no {word} in {}", said.out);
+    }
+}
+
+#[test]
+fn speed_is_one_line_with_the_keys_of_other_programs() {
+    for (task, loss, states) in [("multiset", "tb", 43_758), ("sequence", "cb", 5461), ("grid", "mdb", 64)] {
+        let command =
+            ["experiment", "speed", "--task", task, "--loss", loss, "--iters", "40", "--eval-every", "20"];
+        let out = succeed(&command).out;
+        assert_eq!(out.lines().count(), 1, "{out}");
+        let said: serde_json::Value = serde_json::from_str(&out).unwrap();
+        for key in [
+            "it_per_s",
+            "traj_per_s",
+            "trans_per_s",
+            "train_s",
+            "wall_s",
+            "cpu_s",
+            "time_to_l1",
+            "final_l1",
+            "rss_mb",
+        ] {
+            assert!(!said[key].is_null(), "no {key} in {out}");
+        }
+        assert_eq!((said["states"].as_u64(), said["iters"].as_u64()), (Some(states), Some(40)), "{out}");
+    }
+    // It stops where it was told to, and the same seed takes as long.
+    let stop =
+        || succeed(&["experiment", "speed", "--task", "grid", "--stop-at", "1.2", "--eval-every", "5"]).out;
+    let (one, two): (serde_json::Value, serde_json::Value) =
+        (serde_json::from_str(&stop()).unwrap(), serde_json::from_str(&stop()).unwrap());
+    assert!(one["final_l1"].as_f64().unwrap() <= 1.2 && one["iters"].as_u64().unwrap() < 5000, "{one}");
+    assert_eq!((&one["iters"], &one["final_l1"]), (&two["iters"], &two["final_l1"]));
+    refuse(&["experiment", "speed", "--task", "chess"], 2, &["chess", "multiset"]);
+}

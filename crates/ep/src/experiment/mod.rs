@@ -24,6 +24,7 @@ mod bounds;
 mod clients;
 mod cost;
 mod failing_client;
+mod growth;
 mod heterogeneity;
 mod losses;
 pub mod page;
@@ -94,6 +95,7 @@ pub const EXPERIMENTS: &[&dyn Experiment] = &[
     &heterogeneity::Heterogeneity,
     &cost::Cost,
     &scale::Scale,
+    &growth::Growth,
     &bounds::Bounds,
     &failing_client::FailingClient,
     &rounds::Rounds,

@@ -44,6 +44,17 @@ pub fn mean_and_range(values: &[f64]) -> String {
     }
 }
 
+/// The median; of an even number the mean of the middle two, of none NaN.
+pub fn median(values: &[f64]) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_unstable_by(f64::total_cmp);
+    match sorted.len() {
+        0 => f64::NAN,
+        n if n % 2 == 1 => sorted[n / 2],
+        n => 0.5 * (sorted[n / 2 - 1] + sorted[n / 2]),
+    }
+}
+
 /// A Markdown table.
 pub struct Table {
     text: String,
@@ -84,6 +95,12 @@ mod tests {
         assert_eq!(shown, ["1234", "12.3", "1.23", "0.12", "0.0012", "1.2e-5", "0"]);
         assert_eq!(mean_and_range(&[0.01, 0.03]), "0.020 (0.010–0.030)");
         assert_eq!([mean_and_range(&[2.0]), mean_and_range(&[])], ["2.00", "–"]);
+    }
+
+    #[test]
+    fn medians_do_not_see_one_slow_block() {
+        assert_eq!([median(&[3.0, 1.0, 90.0]), median(&[4.0, 2.0])], [3.0, 3.0]);
+        assert!(median(&[]).is_nan());
     }
 
     #[test]

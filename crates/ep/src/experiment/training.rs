@@ -15,6 +15,7 @@ use gfn_core::trainer::Trainer;
 use rand::RngExt;
 use rand::rngs::ChaCha8Rng;
 
+use super::page::median;
 use super::problem::Problem;
 use crate::process;
 use crate::stages::Shared;
@@ -90,6 +91,18 @@ pub fn train_until<E: Environment>(trainer: &mut Trainer<E>, steps: u64) -> Resu
         if report.step >= steps || process::interrupted() { Control::Stop } else { Control::Continue }
     })?;
     process::stop_if_interrupted("the experiment")
+}
+
+/// Median over blocks of the seconds that a step takes; a block before them is not counted.
+pub fn seconds_per_step<E: Environment>(trainer: &mut Trainer<E>, steps: u64, blocks: u64) -> Result<f64> {
+    train_until(trainer, steps)?;
+    let mut times = Vec::new();
+    for block in 2..blocks + 2 {
+        let before = trainer.seconds();
+        train_until(trainer, block * steps)?;
+        times.push((trainer.seconds() - before) / steps as f64);
+    }
+    Ok(median(&times))
 }
 
 /// Trains to the end of the budget.

@@ -61,17 +61,6 @@ pub(super) fn predict(row: &[f64], coefficients: &[f64]) -> f64 {
     row.iter().zip(coefficients).map(|(x, c)| x * c).sum()
 }
 
-/// The median; of an even number the mean of the middle two, of none NaN.
-pub(super) fn median(values: &[f64]) -> f64 {
-    let mut sorted = values.to_vec();
-    sorted.sort_unstable_by(f64::total_cmp);
-    match sorted.len() {
-        0 => f64::NAN,
-        n if n % 2 == 1 => sorted[n / 2],
-        n => 0.5 * (sorted[n / 2 - 1] + sorted[n / 2]),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -99,11 +88,5 @@ mod tests {
         // The same column twice.
         let twice = fit(&[vec![1.0, 1.0], vec![2.0, 2.0]], &[3.0, 6.0]);
         assert!((twice[0] + twice[1] - 3.0).abs() < 1e-9, "{twice:?}");
-    }
-
-    #[test]
-    fn medians_do_not_see_one_slow_block() {
-        assert_eq!([median(&[3.0, 1.0, 90.0]), median(&[4.0, 2.0])], [3.0, 3.0]);
-        assert!(median(&[]).is_nan());
     }
 }

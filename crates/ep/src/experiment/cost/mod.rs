@@ -6,9 +6,7 @@ mod page;
 use std::sync::Arc;
 use std::time::Instant;
 
-use gfn_bn::data::ColumnSchema;
-use gfn_bn::simulate::{Edges, SimulationSettings, Sites, simulate_gaussian};
-use gfn_bn::{BgeSettings, DagDomain, DagReward, NetworkSettings};
+use gfn_bn::{BgeSettings, DagReward};
 use gfn_core::Result;
 use gfn_core::domain::{Domain, Stage};
 use gfn_core::environment::Environment;
@@ -19,10 +17,9 @@ use gfn_core::rollout::sample_on_policy;
 use gfn_core::server::as_policy;
 use gfn_core::trainer::Trainer;
 
-use self::fit::median;
 use super::problem::with_steps;
-use super::problems::simulated_sites;
-use super::training::{fresh_policy, reward_target, seed_of, server_trainer, train_until, trainer};
+use super::problems::{network_domain, simulated_rows, simulated_sites};
+use super::training::{fresh_policy, reward_target, seconds_per_step, seed_of, server_trainer, trainer};
 use super::{Cell, Experiment, Options, Page, Record, Results, Task};
 
 /// Numbers of clients, from 1, the centralised run; and those of `--quick`.
@@ -127,7 +124,7 @@ impl Experiment for Cost {
                     let cell = Cell::new(size.name(), "server", clients, seed);
                     tasks.push(Task::new(vec![cell.clone()], move |record| match size {
                         Size::Trees(taxa) => server(&simulated_sites(taxa, 1, 0)?.0, few, &cell, record),
-                        Size::Networks(nodes) => server(&networks(nodes)?, few, &cell, record),
+                        Size::Networks(nodes) => server(&network_domain(nodes)?, few, &cell, record),
                     }));
                 }
             }
@@ -138,12 +135,6 @@ impl Experiment for Cost {
     fn page(&self, options: &Options, results: &Results) -> Result<Page> {
         page::page(options, results)
     }
-}
-
-/// The domain over the nodes X0, X1, ….
-fn networks(nodes: usize) -> Result<DagDomain> {
-    let column = |node| ColumnSchema { name: format!("X{node}"), levels: None };
-    DagDomain::new(NetworkSettings::new((0..nodes).map(column).collect()))
 }
 
 /// A client with its part of the data; the only one is a centralised run.
@@ -159,17 +150,9 @@ fn client(size: Size, amount: usize, quick: bool, cell: &Cell, record: &mut Reco
             train_client(&domain, Arc::new(reward), size.block_steps(own, quick), cell, record)
         }
         Size::Networks(nodes) => {
-            let simulation = simulate_gaussian(&SimulationSettings {
-                nodes,
-                edges: Edges::Expected(nodes as f64 - 1.0),
-                rows: vec![own],
-                sites: Sites::Homogeneous,
-                seed,
-            })?;
-            let domain = networks(nodes)?;
+            let (domain, table) = simulated_rows(nodes, own, seed)?;
             let started = Instant::now();
-            let reward =
-                DagReward::bge(domain.environment(), &simulation.tables[0], &BgeSettings::default())?;
+            let reward = DagReward::bge(domain.environment(), &table, &BgeSettings::default())?;
             record.add(cell, "setup seconds", started.elapsed().as_secs_f64());
             record.add(cell, "patterns", own as f64);
             train_client(&domain, Arc::new(reward), size.block_steps(own, quick), cell, record)
@@ -213,14 +196,7 @@ fn time<E: Environment>(
     cell: &Cell,
     record: &mut Record,
 ) -> Result<()> {
-    train_until(&mut trainer, steps)?;
-    let mut blocks = Vec::new();
-    for block in 1..=BLOCKS {
-        let before = trainer.seconds();
-        train_until(&mut trainer, (block + 1) * steps)?;
-        blocks.push((trainer.seconds() - before) / (steps as f64 * batch as f64));
-    }
-    record.add(cell, "trajectory seconds", median(&blocks));
+    record.add(cell, "trajectory seconds", seconds_per_step(&mut trainer, steps, BLOCKS)? / batch as f64);
     record.add(cell, "batch", batch as f64);
     let policy = trainer.policy().as_policy();
     let walks = sample_on_policy(env, policy, WALKS, &mut stream(cell.seed, "lengths", 0));

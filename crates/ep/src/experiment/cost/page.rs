@@ -4,9 +4,9 @@ use std::fmt::Write as _;
 
 use gfn_core::Result;
 
-use super::fit::{fit, median, predict};
+use super::fit::{fit, predict};
 use super::{AMOUNTS, BLOCKS, CLIENTS, SIZES, STEPS, Size};
-use crate::experiment::page::{Summary, Table, number};
+use crate::experiment::page::{Summary, Table, median, number};
 use crate::experiment::plot::{Panel, Series, draw};
 use crate::experiment::{Options, Page, Results};
 

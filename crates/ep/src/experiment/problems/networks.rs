@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use gfn_bn::data::ColumnSchema;
+use gfn_bn::data::{ColumnSchema, Table};
 use gfn_bn::simulate::{Edges, SimulationSettings, Sites, simulate_gaussian};
 use gfn_bn::{BgeSettings, Dag, DagDomain, DagEnvironment, DagReward, NetworkSettings};
 use gfn_core::Result;
@@ -34,17 +34,11 @@ impl NetworkData {
 /// The problem; the seed draws a graph, coefficients and rows. The product is the posterior of one graph with separate
 /// parameters for each client.
 pub fn networks(data: &NetworkData, seed: u64) -> Result<Problem<DagEnvironment>> {
-    let simulation = simulate_gaussian(&SimulationSettings {
-        nodes: data.nodes,
-        edges: Edges::Expected(data.nodes as f64 - 1.0),
-        rows: data.rows.clone(),
-        sites: Sites::Homogeneous,
-        seed,
-    })?;
-    let domain = domain(data)?;
+    let tables = simulated_tables(data.nodes, data.rows.clone(), seed)?;
+    let domain = network_domain(data.nodes)?;
     let env = Arc::clone(domain.environment());
     let bge = |table| DagReward::bge(&env, table, &BgeSettings::default());
-    let rewards: Vec<DagReward> = simulation.tables.iter().map(bge).collect::<Result<_>>()?;
+    let rewards: Vec<DagReward> = tables.iter().map(bge).collect::<Result<_>>()?;
     let product = Arc::new(DagReward::product(&env, &rewards)?);
     let clients = rewards.into_iter().map(|reward| Arc::new(reward) as Arc<dyn LogReward<_>>).collect();
     let nodes = data.nodes;
@@ -69,8 +63,21 @@ pub fn networks(data: &NetworkData, seed: u64) -> Result<Problem<DagEnvironment>
 
 const STEPS: Steps = Steps { client: 8000, round: 4000, server: 20_000, centralised: 8000 };
 
+/// So many rows of a linear-Gaussian network, and the domain of its nodes. The seed draws graph, coefficients and rows.
+pub fn simulated_rows(nodes: usize, rows: usize, seed: u64) -> Result<(DagDomain, Table)> {
+    let mut tables = simulated_tables(nodes, vec![rows], seed)?;
+    Ok((network_domain(nodes)?, tables.remove(0)))
+}
+
+/// A table for each number of rows, all of one network with as many edges as a tree has, in the mean.
+fn simulated_tables(nodes: usize, rows: Vec<usize>, seed: u64) -> Result<Vec<Table>> {
+    let edges = Edges::Expected(nodes as f64 - 1.0);
+    let settings = SimulationSettings { nodes, edges, rows, sites: Sites::Homogeneous, seed };
+    Ok(simulate_gaussian(&settings)?.tables)
+}
+
 /// The domain over the nodes X0, X1, … of simulated tables.
-fn domain(data: &NetworkData) -> Result<DagDomain> {
+pub fn network_domain(nodes: usize) -> Result<DagDomain> {
     let column = |node| ColumnSchema { name: format!("X{node}"), levels: None };
-    DagDomain::new(NetworkSettings::new((0..data.nodes).map(column).collect()))
+    DagDomain::new(NetworkSettings::new((0..nodes).map(column).collect()))
 }
