@@ -1,6 +1,6 @@
 //! Sums and normalisations in log space, in f64.
 
-use crate::simd::{exponentiate, exponentiate_all, largest, subtract_exponentials, sum_exponentials};
+use crate::simd::{exponentiate_all, largest, subtract_exponentials, sum_exponentials};
 
 /// `log Σ exp(x_i)` (natural log), accurate for any finite offsets; `-inf` for an empty or all `-inf` slice.
 pub fn log_sum_exp(values: &[f64]) -> f64 {
@@ -32,12 +32,10 @@ pub fn subtract_softmax_term(gradient: &mut [f64], log_probabilities: &[f64], to
     subtract_exponentials(gradient, log_probabilities, total);
 }
 
-/// Replaces logits by weights ∝ exp(logit), the largest of them 1, and returns largest logit and sum of weights.
-pub(crate) fn exponentiate_in_place(logits: &mut [f64]) -> (f64, f64) {
-    let (mut top, mut sum) = (f64::NEG_INFINITY, 0.0);
-    largest(&mut top, logits);
-    exponentiate(logits, top, &mut sum);
-    (top, sum)
+/// Shifts numbers so that the largest is 0.
+pub(crate) fn subtract_largest(values: &mut [f64]) {
+    let top = values.iter().copied().fold(f64::NEG_INFINITY, |top, v| if v > top { v } else { top });
+    values.iter_mut().for_each(|v| *v -= top);
 }
 
 /// Appends the softmax of each row of logits, and its logs; rows lie between consecutive offsets, which count from the first
@@ -53,9 +51,7 @@ pub(crate) fn append_softmax(
     log_probabilities.extend_from_slice(logits);
     let log_p = &mut log_probabilities[log_start..];
     for row in rows() {
-        let own = &mut log_p[row];
-        let top = own.iter().copied().fold(f64::NEG_INFINITY, |top, l| if l > top { l } else { top });
-        own.iter_mut().for_each(|logit| *logit -= top);
+        subtract_largest(&mut log_p[row]);
     }
     probabilities.extend_from_slice(log_p);
     let p = &mut probabilities[start..];

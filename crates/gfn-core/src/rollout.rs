@@ -9,8 +9,9 @@ use serde::{Deserialize, Serialize};
 use crate::encoding::{Needs, StateBatch};
 use crate::environment::Environment;
 use crate::evaluation::{Evaluate, Evaluations};
-use crate::math::exponentiate_in_place;
+use crate::math::subtract_largest;
 use crate::policy::{Kept, Output, Policy};
+use crate::simd::exponentiate_all;
 use crate::trajectory::{NO_ACTION, TrajectoryBatch};
 
 /// Where a share of the trajectories of a batch comes from (docs/mathematics.md §3).
@@ -150,6 +151,13 @@ struct ForwardWalk {
     tilts: Option<Vec<f64>>,
 }
 
+impl ForwardWalk {
+    /// Whether it follows the policy as it is, but for single uniform steps.
+    fn is_own(&self) -> bool {
+        self.scale == 1.0 && self.tilts.is_none()
+    }
+}
+
 /// What becomes a slot of its trajectory.
 #[derive(Clone, Copy)]
 struct Visit {
@@ -233,6 +241,20 @@ impl<E: Environment> Walker<E> {
         let stop = env.spec().stop_action();
         let Evaluations { encoded, output, probabilities, next, .. } = evaluations;
         let Walker { batch, visits, walks, rows, weights, .. } = self;
+        // Walks that leave the policy: the weights of all of them, one after the other, as rows are short.
+        weights.clear();
+        for (walk, &row) in walks.iter().zip(rows.iter()).filter(|(walk, _)| !walk.is_own()) {
+            let start = weights.len();
+            let positions = encoded.forward_offsets[row as usize]..encoded.forward_offsets[row as usize + 1];
+            weights.extend(output.forward[positions].iter().map(|l| l * walk.scale));
+            if let Some(tilts) = &walk.tilts {
+                let legal = encoded.forward_of(row as usize).iter();
+                weights[start..].iter_mut().zip(legal).for_each(|(w, &a)| *w += tilts[a as usize]);
+            }
+            subtract_largest(&mut weights[start..]);
+        }
+        exponentiate_all(weights);
+        let mut weights = &weights[..];
         let mut rows = rows.iter();
         walks.retain_mut(|walk| {
             let row = *rows.next().expect("a row for each walk") as usize;
@@ -241,21 +263,17 @@ impl<E: Environment> Walker<E> {
                 return false;
             }
             let start = encoded.forward_offsets[row];
+            let own = if walk.is_own() {
+                &probabilities[start..start + legal.len()]
+            } else {
+                weights.split_off(..legal.len()).expect("weights of each walk")
+            };
             let position = if walk.epsilon > 0.0 && rng.random::<f64>() < walk.epsilon {
                 rng.random_range(0..legal.len())
+            } else if walk.is_own() {
+                draw_from_probabilities(own, rng)
             } else {
-                let positions = start..start + legal.len();
-                if walk.scale == 1.0 && walk.tilts.is_none() {
-                    draw_from_probabilities(&probabilities[positions], rng)
-                } else {
-                    weights.clear();
-                    weights.extend(output.forward[positions].iter().map(|l| l * walk.scale));
-                    if let Some(tilts) = &walk.tilts {
-                        weights.iter_mut().zip(legal).for_each(|(w, &a)| *w += tilts[a as usize]);
-                    }
-                    exponentiate_in_place(weights);
-                    draw_from_weights(weights, rng)
-                }
+                draw_from_weights(own, rng)
             };
             let action = legal[position];
             visits[walk.visit].forward = action;

@@ -34,6 +34,7 @@ pub(super) fn page(options: &Options, results: &Results) -> Result<Page> {
     text += &overview.finish();
     text += "![Seconds by size](growth.svg)\n\n";
     text += &tables;
+    text += &cost_of_a_client(options, results);
     let panels = SWEEPS.map(|sweep| Panel {
         title: sweep.what(),
         x_label: sweep.name().into(),
@@ -44,6 +45,24 @@ pub(super) fn page(options: &Options, results: &Results) -> Result<Page> {
         ..Panel::default()
     });
     Ok(Page { markdown: text, pictures: vec![("growth.svg".into(), draw("Seconds by size", &panels, 2)?)] })
+}
+
+/// What one more client costs the server, next to a step of a client's own training.
+fn cost_of_a_client(options: &Options, results: &Results) -> String {
+    let of = |sweep, size: usize| {
+        let all = points(sweep, options, results);
+        all.iter().find(|(x, _)| *x == size as f64).map_or(f64::NAN, |(_, seconds)| median(seconds))
+    };
+    let sizes = Sweep::Clients.sizes(options.quick);
+    let [.., fewer, most] = sizes else { return String::new() };
+    let each = (of(Sweep::Clients, *most) - of(Sweep::Clients, *fewer)) / (most - fewer) as f64;
+    let width = if options.quick { 32 } else { 128 };
+    format!(
+        "From {fewer} to {most} clients, each one adds {} µs to a trajectory of the server: {} times what a trajectory of a \
+         client's own training takes with a network of the same width, {width}.\n\n",
+        number(1e6 * each),
+        number(each / of(Sweep::Width, width))
+    )
 }
 
 fn points(sweep: Sweep, options: &Options, results: &Results) -> Vec<(f64, Vec<f64>)> {
