@@ -372,11 +372,11 @@ fn growth_is_measured_at_every_size() {
     let folder = Folder::new();
     let out = folder.name("a");
     let said = succeed(&["experiment", "growth", "--quick", "--seeds", "1", "--out", &out]);
-    let seconds = of_metric(&folder.read("a/results.csv"), "seconds").len();
-    // Six things that grow, two sizes of each.
-    assert_eq!(seconds, 12);
     let text = folder.read("a/results.csv");
-    assert!(of_metric(&text, "seconds").iter().all(|(.., seconds)| *seconds > 0.0 && *seconds < 1.0));
+    let seconds = of_metric(&text, "seconds");
+    // Six things that grow, two sizes of each.
+    assert_eq!(seconds.len(), 12);
+    assert!(seconds.iter().all(|(.., seconds)| *seconds > 0.0));
     for word in ["taxa", "sites", "variables", "rows", "clients", "hidden width", "exponent", "growth.svg"] {
         assert!(said.out.contains(word), "no {word} in {}", said.out);
     }

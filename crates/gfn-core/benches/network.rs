@@ -44,7 +44,7 @@ fn peak_of_multiply_add(bencher: Bencher) {
         }
         if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
             // SAFETY: the processor has the features.
-            return bencher.bench_local_values(|x| unsafe { middle(x) });
+            bencher.bench_local_values(|x| unsafe { middle(x) });
         }
     }
     #[cfg(not(target_arch = "x86_64"))]

@@ -139,7 +139,7 @@ impl<E: Environment> StateGraph<E> {
         self.objects.iter().map(|&s| &self.states[s as usize])
     }
 
-    /// `work` of each chunk of states, in parallel: the numbers of the states, encoded, and what the policy says of them.
+    /// `work` of each chunk of states, in parallel: the states, encoded, and what the policy says of them.
     fn evaluate<T: Send>(
         &self,
         env: &E,

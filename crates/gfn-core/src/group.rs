@@ -151,12 +151,18 @@ pub(crate) fn pull_back<E: Environment>(
     };
     let pieces = groups.into_iter().zip(slopes).collect();
     let (gradients, workspaces): (Vec<_>, Vec<_>) = side_by_side(pieces, work).into_iter().unzip();
-    (gradients.into_iter().reduce(add).expect("at least one group"), workspaces)
+    let mut gradients = gradients.into_iter();
+    let mut sum = gradients.next().expect("at least one group");
+    for (next, workspace) in gradients.zip(&workspaces[1..]) {
+        add(&mut sum, &next);
+        workspace.take_back(next);
+    }
+    (sum, workspaces)
 }
 
-pub(crate) fn add(mut sum: Vec<Vec<f32>>, next: Vec<Vec<f32>>) -> Vec<Vec<f32>> {
+/// `sum += next`, array by array.
+pub(crate) fn add(sum: &mut [Vec<f32>], next: &[Vec<f32>]) {
     for (sum, next) in sum.iter_mut().zip(next) {
         sum.iter_mut().zip(next).for_each(|(s, n)| *s += n);
     }
-    sum
 }

@@ -137,7 +137,10 @@ mod tests {
         let gradient = parts
             .iter()
             .map(|part| part.differentiate(policy.as_ref(), total).1)
-            .reduce(crate::group::add)
+            .reduce(|mut sum, next| {
+                crate::group::add(&mut sum, &next);
+                sum
+            })
             .expect("two parts");
         let step = 1e-2f32;
         let mut compared = 0;

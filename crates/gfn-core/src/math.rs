@@ -32,7 +32,7 @@ pub fn subtract_softmax_term(gradient: &mut [f64], log_probabilities: &[f64], to
     subtract_exponentials(gradient, log_probabilities, total);
 }
 
-/// Shifts numbers so that the largest is 0.
+/// Shifts numbers so that the largest is 0; for short lists, which a call of vector code would not pay for.
 pub(crate) fn subtract_largest(values: &mut [f64]) {
     let top = values.iter().copied().fold(f64::NEG_INFINITY, |top, v| if v > top { v } else { top });
     values.iter_mut().for_each(|v| *v -= top);

@@ -137,7 +137,7 @@ pub(crate) fn sample_evaluated<E: Environment>(
         rows.clear();
         rows.extend(walks.iter().map(|walk| walk.number));
     });
-    // Objects, and all states of walks that are backward alone.
+    // The states of backward walks, where no walk goes forward.
     evaluations.follow(env, needs, evaluate, &walker.batch);
 }
 

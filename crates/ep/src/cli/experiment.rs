@@ -15,7 +15,7 @@ use crate::experiment::{EXPERIMENTS, Options, SpeedOptions, SpeedTask, find, run
 pub struct ExperimentArguments {
     #[command(subcommand)]
     action: Option<Action>,
-    /// Name of the experiment; `list` names them all
+    /// Name of the experiment; `list` names all that have a folder of results
     #[arg(required = true)]
     name: Option<String>,
     /// Folder of results.csv, results.md and the pictures; what is done there is not done again

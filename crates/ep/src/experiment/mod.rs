@@ -17,6 +17,8 @@
 //!   way at x, read back by [`Results::curve`].
 //! * [`plot`] draws charts with ranges over seeds as SVG, [`page`] writes numbers and tables in Markdown.
 //!
+//! `ep experiment speed` is no [`Experiment`]: it prints one line and has no folder.
+//!
 //! Names of methods, domains and metrics are part of `results.csv`. Whoever changes what a cell means raises the plan's
 //! number, so that older results are refused.
 

@@ -151,9 +151,16 @@ impl Kept {
     }
 }
 
-/// Arrays that were of use before and wait for their next one; clones share them.
+/// Arrays that were of use before and wait for their next one; clones share them. It takes back as many as it gave out, so
+/// that it never holds more than one way back needs.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Pool(Arc<Mutex<Vec<Vec<f32>>>>);
+pub(crate) struct Pool(Arc<Mutex<Arrays>>);
+
+#[derive(Debug, Default)]
+struct Arrays {
+    free: Vec<Vec<f32>>,
+    n_given: usize,
+}
 
 impl Pool {
     /// `n` numbers, whatever they were.
@@ -161,10 +168,19 @@ impl Pool {
         if n == 0 {
             return Vec::new();
         }
-        let mut free = self.0.lock().expect("no panic while arrays are handed out");
-        // The smallest that is large enough.
+        let mut arrays = self.0.lock().expect("no panic while arrays are handed out");
+        arrays.n_given += 1;
+        let free = &mut arrays.free;
+        // The smallest that is large enough; else the largest makes room for a larger one.
         let fits = (0..free.len()).filter(|&i| free[i].capacity() >= n).min_by_key(|&i| free[i].capacity());
-        let mut values = fits.map_or_else(Vec::new, |i| free.swap_remove(i));
+        let mut values = match fits {
+            Some(i) => free.swap_remove(i),
+            None => {
+                let largest = (0..free.len()).max_by_key(|&i| free[i].capacity());
+                drop(largest.map(|i| free.swap_remove(i)));
+                Vec::new()
+            }
+        };
         values.resize(n, 0.0);
         values
     }
@@ -178,17 +194,13 @@ impl Pool {
 
     /// Takes an array back.
     pub fn give(&self, values: Vec<f32>) {
-        let mut free = self.0.lock().expect("no panic while arrays are handed out");
-        if free.len() == MOST_FREE {
-            let smallest = (0..free.len()).min_by_key(|&i| free[i].capacity()).expect("not empty");
-            free.swap_remove(smallest);
+        let mut arrays = self.0.lock().expect("no panic while arrays are handed out");
+        if arrays.n_given > 0 && values.capacity() > 0 {
+            arrays.n_given -= 1;
+            arrays.free.push(values);
         }
-        free.push(values);
     }
 }
-
-/// Arrays that a pool keeps: more than a way back takes.
-const MOST_FREE: usize = 64;
 
 /// A policy that can be trained.
 pub trait TrainablePolicy: Policy {
@@ -211,4 +223,29 @@ pub trait TrainablePolicy: Policy {
     }
     /// The same policy, to read from.
     fn as_policy(&self) -> &dyn Policy;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pool_takes_back_what_it_gave_and_no_more() {
+        let pool = Pool::default();
+        let free = || pool.0.lock().unwrap().free.iter().map(Vec::capacity).collect::<Vec<_>>();
+        let (small, large) = (pool.zeros(10), pool.any(100));
+        assert_eq!((small, large.len()), (vec![0.0; 10], 100));
+        for _ in 0..5 {
+            pool.give(Vec::with_capacity(100));
+        }
+        assert_eq!(free(), [100, 100], "five were offered, two had been given out");
+        // What fits is used again, dirty or cleared.
+        let mut again = pool.any(50);
+        again.fill(7.0);
+        pool.give(again);
+        assert_eq!((pool.zeros(100), free().len()), (vec![0.0; 100], 1));
+        // What has become too small does not stay.
+        assert_eq!((pool.any(1000).len(), free().len()), (1000, 0));
+        assert!(pool.any(0).is_empty());
+    }
 }

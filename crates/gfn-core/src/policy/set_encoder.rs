@@ -279,9 +279,9 @@ impl TrainablePolicy for SetEncoder {
             pooled_gradient.iter_mut().zip(through_context).for_each(|(p, g)| *p += g);
         }
         row_gradient = self.with_context(&row_gradient, &pooled_gradient);
+        pool.give(pooled_gradient);
         let rows_below = self.rows_network.pull_back(rows_kept, row_gradient, pool);
-        let mut embedding = vec![0.0f32; self.embedding.len()];
-        let mut bias = vec![0.0f32; hidden];
+        let (mut embedding, mut bias) = (pool.zeros(self.embedding.len()), pool.zeros(hidden));
         add_rows(&mut bias, &rows_below.input);
         let feature_width = self.spec.env.width as u32;
         for state in 0..batch.rows {
@@ -291,6 +291,7 @@ impl TrainablePolicy for SetEncoder {
                 add_to_rows(&mut embedding, gradient, &[feature % feature_width]);
             }
         }
+        pool.give(rows_below.input);
         let mut gradients = vec![embedding, bias];
         gradients.extend(rows_below.parameters);
         gradients.extend(context_below.parameters);

@@ -92,10 +92,10 @@ impl TrainablePolicy for Tabular {
         self.append_output(batch, first, output);
     }
 
-    fn pull_back(&self, batch: &StateBatch, _kept: &Kept, gradient: &Output) -> Vec<Vec<f32>> {
+    fn pull_back(&self, batch: &StateBatch, kept: &Kept, gradient: &Output) -> Vec<Vec<f32>> {
         let n_forward = self.spec.env.n_forward_outputs();
         let width = self.spec.n_outputs();
-        let mut values = vec![0.0f32; self.values.len()];
+        let mut values = kept.pool.zeros(self.values.len());
         for row in 0..batch.rows {
             let start = self.row_of[&batch.fingerprints[row]] * width;
             for position in batch.forward_offsets[row]..batch.forward_offsets[row + 1] {

@@ -185,7 +185,10 @@ impl<E: Environment> Trainer<E> {
         let policy = self.policy.as_ref();
         let (loss, gradients) = side_by_side(parts, |part| part.differentiate(policy, total))
             .into_iter()
-            .reduce(|(loss, sum), (more, next)| (loss + more, add(sum, next)))
+            .reduce(|(loss, mut sum), (more, next)| {
+                add(&mut sum, &next);
+                (loss + more, sum)
+            })
             .expect("at least one group");
         self.update(start, loss, &gradients, None, None)
     }

@@ -8,7 +8,7 @@ use super::subtree::Subtree;
 
 /// Parts with a lock of their own, so that threads seldom wait for each other.
 const PARTS: usize = 16;
-/// Numbers that the subtrees of a part hold together, at most: a full part is emptied.
+/// About how many numbers the subtrees of a part hold together: a full part is emptied.
 const PART_NUMBERS: usize = 200_000;
 
 /// Hashes of left and right child and the bins of the edges to them.
@@ -44,17 +44,20 @@ impl KnownSubtrees {
         let key = (left.hash, right.hash, bins);
         // The lower bits of both are well mixed.
         let part = &self.parts[(left.hash ^ right.hash.rotate_right(7)) as usize % PARTS];
-        let mut part = part.lock().expect("nothing panics while a part is held");
-        if let Some(known) = part.subtrees.get(&key) {
+        let lock = || part.lock().expect("only looking up and keeping is done under the lock");
+        if let Some(known) = lock().subtrees.get(&key) {
             return Arc::clone(known);
         }
         let made = make();
+        let mut part = lock();
         if part.numbers > PART_NUMBERS {
             part.subtrees.clear();
             part.numbers = 0;
         }
-        part.numbers += made.features.len() + 2 * made.leaves.len() + 32;
-        part.subtrees.insert(key, Arc::clone(&made));
+        // Two threads may have made it at once.
+        if part.subtrees.insert(key, Arc::clone(&made)).is_none() {
+            part.numbers += made.features.len() + 2 * made.leaves.len() + 32;
+        }
         made
     }
 }

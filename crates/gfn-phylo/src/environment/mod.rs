@@ -197,7 +197,7 @@ impl MergeForest {
         Forest { trees: vec![root], pending: Pending::None, outgroup_bin }
     }
 
-    /// The tree of two trees of this environment.
+    /// The tree of two trees of this environment; `bins` belong to `a` and `b` in this order.
     pub fn merge(&self, a: &Arc<Subtree>, b: &Arc<Subtree>, bins: (u8, u8)) -> Arc<Subtree> {
         let (left, right, bins) =
             if a.smallest_leaf < b.smallest_leaf { (a, b, bins) } else { (b, a, (bins.1, bins.0)) };

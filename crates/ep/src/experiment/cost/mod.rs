@@ -40,9 +40,8 @@ const SIZES: [&[Size]; 2] = [
     ],
     &[Size::Trees(5), Size::Trees(6), Size::Networks(3)],
 ];
-/// Steps of a client or centralised run and of a server, which the model puts in: those of the recipes of the paper's
-/// problems.
-const STEPS: (u64, u64) = (8000, 4000);
+/// Steps of a training of which the first ones are timed.
+const MANY: u64 = 8000;
 /// Blocks of steps that are timed, of which the median counts, after one that is not; and walks that are drawn to see how
 /// long they are.
 const BLOCKS: u64 = 5;
@@ -78,6 +77,14 @@ impl Size {
         match self {
             Size::Trees(_) => "trees",
             Size::Networks(_) => "networks",
+        }
+    }
+
+    /// Steps of a client or centralised run and of a server, which the model puts in: those of `table1`.
+    fn steps(self) -> (u64, u64) {
+        match self {
+            Size::Trees(_) => (8000, 4000),
+            Size::Networks(_) => (8000, 20_000),
         }
     }
 
@@ -168,7 +175,7 @@ fn train_client<D: Domain>(
     record: &mut Record,
 ) -> Result<()> {
     let stage = if cell.clients == 1 { Stage::Centralised } else { Stage::Client };
-    let recipe = with_steps(domain.recipe(stage), STEPS.0);
+    let recipe = with_steps(domain.recipe(stage), MANY);
     let policy = fresh_policy(domain.environment().as_ref(), &recipe, cell.seed)?;
     let trainer = trainer(domain.environment(), reward_target(&reward), policy, &recipe, cell.seed)?;
     time(domain.environment().as_ref(), trainer, recipe.settings.batch_size, steps, cell, record)
@@ -181,7 +188,7 @@ fn server<D: Domain>(domain: &D, quick: bool, cell: &Cell, record: &mut Record) 
     let clients = (0..cell.clients as u64)
         .map(|n| Ok(Arc::from(as_policy(fresh_policy(env.as_ref(), &client, n)?))))
         .collect::<Result<Vec<Arc<dyn Policy>>>>()?;
-    let recipe = with_steps(domain.recipe(Stage::Server), STEPS.1);
+    let recipe = with_steps(domain.recipe(Stage::Server), MANY);
     let steps = BLOCK_STEPS[usize::from(quick)].1 as u64;
     let trainer = server_trainer(env, &clients, &recipe, cell.seed)?;
     time(env.as_ref(), trainer, recipe.settings.batch_size, steps, cell, record)

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use gfn_core::Result;
 
 use super::fit::{fit, predict};
-use super::{AMOUNTS, BLOCKS, CLIENTS, SIZES, STEPS, Size};
+use super::{AMOUNTS, BLOCKS, CLIENTS, SIZES, Size};
 use crate::experiment::page::{Summary, Table, median, number};
 use crate::experiment::plot::{Panel, Series, draw};
 use crate::experiment::{Options, Page, Results};
@@ -56,10 +56,11 @@ impl Measured<'_> {
     /// all cores together.
     fn ratios(&self, size: Size, amount: usize, clients: usize) -> (f64, f64) {
         let batch = self.batch(size, amount, clients);
-        let client = STEPS.0 as f64 * batch * self.client(size, amount, clients);
+        let (steps, server_steps) = size.steps();
+        let client = steps as f64 * batch * self.client(size, amount, clients);
         let server_batch = self.median(&size.name(), "server", clients, "batch");
-        let server = STEPS.1 as f64 * server_batch * self.server(size, clients);
-        let whole = STEPS.0 as f64 * self.batch(size, amount, 1) * self.client(size, amount, 1);
+        let server = server_steps as f64 * server_batch * self.server(size, clients);
+        let whole = steps as f64 * self.batch(size, amount, 1) * self.client(size, amount, 1);
         ((client + server) / whole, (clients as f64 * client + server) / whole)
     }
 }
@@ -114,14 +115,19 @@ pub(super) fn page(options: &Options, results: &Results) -> Result<Page> {
          pairs of nodes and the end), so that c_policy is a constant and a multiple of A here. Measured on one thread: seconds for a trajectory with the recipe's batch, network and walks, the median of {BLOCKS} \
          blocks of steps near the beginning of a training, then of {} seeds. P is what the \
          reward is computed from: distinct site patterns of a client's sites (trees, JC69, all branches .1), rows (networks, BGe). \
-         Whole runs are put together with {} steps of a client or a centralised run and {} of the server.\n\n",
-        options.seeds, STEPS.0, STEPS.1
+         Networks of more than 6 nodes are trained without the Markov chain that the command gives them.\n\n",
+        options.seeds
     );
     let mut pictures = Vec::new();
     for kind in ["trees", "networks"] {
         let sizes: Vec<Size> = SIZES[quick].iter().copied().filter(|size| size.kind() == kind).collect();
         let law = Law::new(&measured, &sizes, amounts, &numbers);
         let _ = writeln!(text, "### {kind}\n");
+        let (steps, server_steps) = sizes[0].steps();
+        let _ = writeln!(
+            text,
+            "Whole runs have {steps} steps of a client or a centralised run and {server_steps} of the server, as in `table1`.\n"
+        );
         text += &table(&measured, &sizes, amounts, &numbers);
         text += &formula(kind, &law);
         text += &pays(&measured, &sizes, amounts, &numbers);
@@ -237,7 +243,7 @@ fn break_even(measured: &Measured, law: &Law, sizes: &[Size], numbers: &[usize])
     let mut text = format!(
         "By the formula, EP on N cores is faster where the patterns that a client is spared, P(M) − P(M/N), are more than \
          the server costs by the formula above, divided by the µs of a pattern, where the server makes {} of a client's steps:\n\n",
-        number(STEPS.1 as f64 / STEPS.0 as f64),
+        number(sizes[0].steps().1 as f64 / sizes[0].steps().0 as f64),
     );
     let parallel: Vec<usize> = numbers.iter().copied().filter(|n| *n > 1).collect();
     let mut titles = vec!["patterns to be spared".to_string()];
@@ -247,7 +253,8 @@ fn break_even(measured: &Measured, law: &Law, sizes: &[Size], numbers: &[usize])
         let mut row = vec![size.name()];
         for &n in &parallel {
             let terms = measured.server_terms(size, n);
-            let server = STEPS.1 as f64 / STEPS.0 as f64 * predict(&terms, &law.server);
+            let (steps, server_steps) = size.steps();
+            let server = server_steps as f64 / steps as f64 * predict(&terms, &law.server);
             let needed = server / (law.client[2] * terms[0]);
             row.push(if needed.is_finite() { number(needed) } else { "–".into() });
         }

@@ -98,7 +98,7 @@ impl Experiment for FailingClient {
     }
 
     fn plan(&self) -> u32 {
-        1
+        2
     }
 
     fn tasks(&self, options: &Options) -> Result<Vec<Task>> {

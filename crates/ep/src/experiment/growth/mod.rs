@@ -40,6 +40,8 @@ const SWEEPS: [Sweep; 6] =
 
 /// Steps of a block, blocks that are timed after one that is not; and those of `--quick`.
 const BLOCKS: [(u64, u64); 2] = [(20, 5), (2, 2)];
+/// Width of the clients and the server where their number grows; and of `--quick`.
+const WIDTHS: [usize; 2] = [128, 32];
 /// Taxa, and variables, where they are not what grows.
 const TAXA: usize = 16;
 const VARIABLES: usize = 10;
@@ -68,18 +70,8 @@ impl Sweep {
             Sweep::Sites => format!("the likelihood of a tree of {TAXA} taxa, JC69"),
             Sweep::Variables => format!("a trajectory of a client's training, {ROWS} rows, BGe"),
             Sweep::Rows => format!("reading the BGe scores of {VARIABLES} variables off their rows, once"),
-            Sweep::Clients => {
-                format!(
-                    "a trajectory of the server's training, multisets of {} of {} kinds",
-                    MULTISETS.1, MULTISETS.0
-                )
-            }
-            Sweep::Width => {
-                format!(
-                    "a trajectory of a client's training, multisets of {} of {} kinds",
-                    MULTISETS.1, MULTISETS.0
-                )
-            }
+            Sweep::Clients => format!("a trajectory of the server's training, {}", multisets_name()),
+            Sweep::Width => format!("a trajectory of a client's training, {}", multisets_name()),
         }
     }
 
@@ -143,7 +135,7 @@ impl Experiment for Growth {
                 for seed in 0..options.seeds {
                     let cell = sweep.cell(size, seed);
                     tasks.push(Task::new(vec![cell.clone()], move |record| {
-                        record.add(&cell, SECONDS, measure(sweep, size, BLOCKS[usize::from(quick)], seed)?);
+                        record.add(&cell, SECONDS, measure(sweep, size, quick, seed)?);
                         Ok(())
                     }));
                 }
@@ -160,7 +152,8 @@ impl Experiment for Growth {
 /// Seconds of what is timed.
 const SECONDS: &str = "seconds";
 
-fn measure(sweep: Sweep, size: usize, blocks: (u64, u64), seed: u64) -> Result<f64> {
+fn measure(sweep: Sweep, size: usize, quick: bool, seed: u64) -> Result<f64> {
+    let blocks = BLOCKS[usize::from(quick)];
     let draw = seed_of(seed, "growth");
     match sweep {
         Sweep::Taxa => {
@@ -193,23 +186,24 @@ fn measure(sweep: Sweep, size: usize, blocks: (u64, u64), seed: u64) -> Result<f
         Sweep::Clients => {
             let (domain, _) = multisets(draw)?;
             let env = domain.environment();
-            let recipe = domain.recipe(Stage::Client);
+            let recipe = with_width(domain.recipe(Stage::Client), WIDTHS[usize::from(quick)]);
             let clients = (0..size as u64)
                 .map(|n| Ok(Arc::from(as_policy(fresh_policy(env.as_ref(), &recipe, n)?))))
                 .collect::<Result<Vec<Arc<dyn Policy>>>>()?;
-            let recipe = with_steps(domain.recipe(Stage::Server), total_steps(blocks));
+            let recipe = with_width(domain.recipe(Stage::Server), WIDTHS[usize::from(quick)]);
+            let recipe = with_steps(recipe, total_steps(blocks));
             let mut trainer = server_trainer(env, &clients, &recipe, seed)?;
             Ok(seconds_per_step(&mut trainer, blocks.0, blocks.1)? / recipe.settings.batch_size as f64)
         }
         Sweep::Width => {
             let (domain, reward) = multisets(draw)?;
-            let mut recipe = domain.recipe(Stage::Client);
-            if let PolicyKind::Mlp(settings) = &mut recipe.policy {
-                settings.hidden = vec![size; 2];
-            }
-            client(&domain, Arc::new(reward), recipe, blocks, seed)
+            client(&domain, Arc::new(reward), with_width(domain.recipe(Stage::Client), size), blocks, seed)
         }
     }
+}
+
+fn multisets_name() -> String {
+    format!("multisets of {} of {} kinds", MULTISETS.1, MULTISETS.0)
 }
 
 fn multisets(seed: u64) -> Result<(MultisetDomain, AdditiveReward)> {
@@ -220,6 +214,14 @@ fn multisets(seed: u64) -> Result<(MultisetDomain, AdditiveReward)> {
     let values = (0..kinds).map(|_| rng.random::<f64>()).collect();
     let reward = AdditiveReward::new(domain.environment(), values)?;
     Ok((domain, reward))
+}
+
+/// With two hidden layers of this width.
+fn with_width(mut recipe: Recipe, width: usize) -> Recipe {
+    if let PolicyKind::Mlp(settings) = &mut recipe.policy {
+        settings.hidden = vec![width; 2];
+    }
+    recipe
 }
 
 fn total_steps((steps, blocks): (u64, u64)) -> u64 {

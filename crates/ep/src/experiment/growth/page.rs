@@ -4,14 +4,15 @@ use std::fmt::Write as _;
 
 use gfn_core::Result;
 
-use super::{SECONDS, SWEEPS, Sweep};
+use super::{SECONDS, SWEEPS, Sweep, WIDTHS};
 use crate::experiment::page::{Table, mean_and_range, median, number};
 use crate::experiment::plot::{Panel, Series, draw};
 use crate::experiment::{Options, Page, Results};
 
 pub(super) fn page(options: &Options, results: &Results) -> Result<Page> {
     let mut text = String::from(
-        "Each size was timed on one thread with the settings that the commands use: the median of blocks of steps (or of \
+        "Each size was timed on one thread with the recipes of the commands (networks without the Markov chain that they get from \
+         7 variables on; the width is set where it is what grows, and where clients are): the median of blocks of steps (or of \
          evaluations) after one that is not counted, then mean and range over seeds. The exponent is the slope of \
          log seconds against log size over the larger half of the sizes. Likelihoods of trees and BGe scores are remembered \
          by the rewards, so that training asks for few of them.\n\n",
@@ -56,7 +57,7 @@ fn cost_of_a_client(options: &Options, results: &Results) -> String {
     let sizes = Sweep::Clients.sizes(options.quick);
     let [.., fewer, most] = sizes else { return String::new() };
     let each = (of(Sweep::Clients, *most) - of(Sweep::Clients, *fewer)) / (most - fewer) as f64;
-    let width = if options.quick { 32 } else { 128 };
+    let width = WIDTHS[usize::from(options.quick)];
     format!(
         "From {fewer} to {most} clients, each one adds {} µs to a trajectory of the server: {} times what a trajectory of a \
          client's own training takes with a network of the same width, {width}.\n\n",

@@ -86,7 +86,7 @@ impl Experiment for Rounds {
     }
 
     fn plan(&self) -> u32 {
-        1
+        2
     }
 
     fn tasks(&self, options: &Options) -> Result<Vec<Task>> {

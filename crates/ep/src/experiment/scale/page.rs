@@ -27,7 +27,7 @@ pub fn page(options: &Options, results: &Results) -> Result<Page> {
         "Values and weights of every client are random and scaled so that those of the product have variance 1 whatever the \
          number of clients; the hypergrid's product is the published reward (Bengio et al. 2021, R₀ = .01). log Z and exact \
          draws come from closed forms: complete homogeneous symmetric polynomials, products over positions, counts of cells. \
-         The recipes are those of the domains with {BATCH} trajectories per step, few steps, and a server that starts at the \
+         The recipes are those of the domains with {BATCH} trajectories per step, as many steps as a minute allows, and a server that starts at the \
          clients' logits.\n\n\
          *forward* is KL(product ‖ policy) of trajectories, from exact draws, which sees what the policy misses; *reverse* is \
          KL(policy ‖ product) of trajectories from the policy's own, with its lower bound for objects. Both are in nats and \

@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use gfn_core::Result;
-use gfn_core::domain::Recipe;
 use gfn_core::environment::Environment;
 use gfn_core::losses::Balance;
 use gfn_core::random::stream;
@@ -16,11 +15,11 @@ use rayon::ThreadPoolBuilder;
 use serde_json::{Value, json};
 
 use super::problem::Problem;
+use super::problems::Visitor;
 use super::training::{fresh_policy, reward_target, train_until, trainer};
 use crate::process;
 
 pub use tasks::SpeedTask;
-use tasks::Visitor;
 
 /// L1 whose time is told.
 const THRESHOLDS: [f64; 4] = [0.2, 0.1, 0.05, 0.02];
@@ -65,8 +64,9 @@ struct Measure<'a> {
 impl Visitor for Measure<'_> {
     type Output = Value;
 
-    fn visit<E: Environment>(self, problem: &Problem<E>, mut recipe: Recipe) -> Result<Value> {
+    fn visit<E: Environment>(self, problem: &Problem<E>) -> Result<Value> {
         let Measure { options, started } = self;
+        let mut recipe = problem.training.centralised.clone();
         let settings = &mut recipe.settings;
         settings.loss = options.loss;
         settings.budget = Budget::Steps(options.steps);

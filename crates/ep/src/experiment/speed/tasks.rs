@@ -16,7 +16,7 @@ use gfn_multiset::{AdditiveReward, Item, MultisetDomain, MultisetSettings};
 use gfn_seq::{PositionWeights, SequenceDomain, SequenceSettings};
 
 use crate::experiment::problem::{Problem, Steps, Training};
-use crate::experiment::problems::{NetworkData, TreeData, networks, trees};
+use crate::experiment::problems::{NetworkData, TreeData, Visitor, networks, trees};
 use crate::grid::{GridDomain, GridSettings};
 
 /// What can be trained.
@@ -34,14 +34,6 @@ pub enum SpeedTask {
     Tree,
 }
 
-/// Something to be done with a task's problem and the recipe by which it is trained.
-pub trait Visitor {
-    /// What comes of it.
-    type Output;
-    /// Does it.
-    fn visit<E: Environment>(self, problem: &Problem<E>, recipe: Recipe) -> Result<Self::Output>;
-}
-
 impl SpeedTask {
     /// The name in results.
     pub fn name(self) -> &'static str {
@@ -54,7 +46,7 @@ impl SpeedTask {
         }
     }
 
-    /// Builds the problem and hands it to the visitor.
+    /// Builds the problem, whose centralised recipe is the one to train by, and hands it to the visitor.
     pub fn with_problem<V: Visitor>(self, visitor: V) -> Result<V::Output> {
         match self {
             SpeedTask::Multiset => {
@@ -83,18 +75,20 @@ impl SpeedTask {
             }
             SpeedTask::Dag => {
                 let data = NetworkData { nodes: 5, rows: vec![100], quick: false };
-                let problem = networks(&data, 0)?;
-                let recipe = problem.training.centralised.clone();
-                visitor.visit(&problem, recipe)
+                visitor.visit(&as_a_client(networks(&data, 0)?))
             }
             SpeedTask::Tree => {
                 let data = TreeData { sites: vec![500], temper: 0.03, ..TreeData::of_the_paper(false) };
-                let problem = trees(&data, 0)?;
-                let recipe = problem.training.client.clone();
-                visitor.visit(&problem, recipe)
+                visitor.visit(&as_a_client(trees(&data, 0)?))
             }
         }
     }
+}
+
+/// The problem of a client alone.
+fn as_a_client<E: Environment>(mut problem: Problem<E>) -> Problem<E> {
+    problem.training.centralised = problem.training.client.clone();
+    problem
 }
 
 /// A problem of one reward.
@@ -107,15 +101,9 @@ fn alone<D: Domain, R: LogReward<D::Env> + 'static, V: Visitor>(
 ) -> Result<V::Output> {
     let reward: Arc<dyn LogReward<D::Env>> = Arc::new(reward);
     let steps = Steps { client: 1, round: 1, server: 1, centralised: 1 };
-    let problem = Problem::new(
-        name,
-        Arc::clone(domain.environment()),
-        vec![Arc::clone(&reward)],
-        reward,
-        Training::of(domain, steps),
-        None,
-    )?;
-    visitor.visit(&problem, recipe)
+    let training = Training { centralised: recipe, ..Training::of(domain, steps) };
+    let env = Arc::clone(domain.environment());
+    visitor.visit(&Problem::new(name, env, vec![Arc::clone(&reward)], reward, training, None)?)
 }
 
 /// Two hidden layers of one width, own walks with ε = .05, Adam with a constant rate of 1e-3, and of 1e-1 for log Z.

@@ -36,7 +36,7 @@ impl Experiment for Table1 {
     }
 
     fn plan(&self) -> u32 {
-        1
+        2
     }
 
     fn tasks(&self, options: &Options) -> Result<Vec<Task>> {
