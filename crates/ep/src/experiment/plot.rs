@@ -20,9 +20,10 @@ const COLOURS: [RGBColor; 8] = [
     RGBColor(140, 140, 60),
 ];
 
-/// Width and height of a panel, width of the legend, height of the title; pixels.
+/// Width and height of a panel, width of the legend without its labels and of a letter there, height of the title; pixels.
 const PANEL: (u32, u32) = (440, 340);
-const LEGEND_WIDTH: u32 = 250;
+const LEGEND_WIDTH: u32 = 60;
+const LETTER_WIDTH: u32 = 8;
 const TITLE_HEIGHT: u32 = 44;
 
 /// A line or dots with ranges.
@@ -72,13 +73,15 @@ pub struct Panel {
 pub fn draw(title: &str, panels: &[Panel], columns: usize) -> Result<String> {
     let columns = columns.clamp(1, panels.len().max(1));
     let rows = panels.len().div_ceil(columns).max(1);
-    let size = (PANEL.0 * columns as u32 + LEGEND_WIDTH, PANEL.1 * rows as u32 + TITLE_HEIGHT);
     let mut labels: Vec<&str> = Vec::new();
     for series in panels.iter().flat_map(|panel| &panel.series) {
         if !labels.contains(&series.label.as_str()) {
             labels.push(&series.label);
         }
     }
+    let longest = labels.iter().map(|label| label.chars().count()).max().unwrap_or(0) as u32;
+    let legend = LEGEND_WIDTH + LETTER_WIDTH * longest;
+    let size = (PANEL.0 * columns as u32 + legend, PANEL.1 * rows as u32 + TITLE_HEIGHT);
     let mut svg = String::new();
     {
         let area = SVGBackend::with_string(&mut svg, size).into_drawing_area();
