@@ -123,6 +123,20 @@ impl WeightReport {
     }
 }
 
+/// Nats from which clients that disagree with themselves are warned of: weights of objects are then off by half their size.
+const DISAGREEMENT: f64 = 0.5;
+
+/// What the user should know where the clients' policies contradict themselves, which a server sees without data.
+pub fn disagreement(path_spread: Option<f64>, objects: &str) -> Option<Warning> {
+    let spread = path_spread.filter(|spread| *spread > DISAGREEMENT)?;
+    Some(Warning::new(
+        format!(
+            "the clients' summed scores differ by {spread:.2} nats between paths to the same of the aggregate's {objects}"
+        ),
+        "the product lies where clients err: train them longer (--budget), or add a round (--rounds)",
+    ))
+}
+
 /// What a domain found in a run.
 pub struct Findings<T> {
     /// Samples drawn.
@@ -152,6 +166,9 @@ pub struct RunReport<T> {
     pub rounds: u32,
     /// Steps of the last server training.
     pub server_steps: u64,
+    /// How far the clients' summed scores differ between paths to one object, nats; 0 for clients without error. None where
+    /// there is a single client.
+    pub path_spread: Option<f64>,
     /// Time of each stage, over all processes that worked on the run.
     pub stages: Vec<StageTime>,
     /// Wall-clock seconds of this command.
@@ -188,6 +205,7 @@ impl<T: Serialize> RunReport<T> {
         findings: Findings<T>,
     ) -> Self {
         let mut warnings = findings.warnings;
+        warnings.extend(disagreement(server.meta.path_spread, objects_word));
         warnings.extend(findings.importance.iter().flat_map(|weights| weights.warnings(objects_word)));
         RunReport {
             versions: Versions::current(),
@@ -208,6 +226,7 @@ impl<T: Serialize> RunReport<T> {
                 .collect(),
             rounds: server.meta.round,
             server_steps: server.meta.steps,
+            path_spread: server.meta.path_spread,
             stages: times.stages,
             seconds,
             processes: times.processes,

@@ -12,8 +12,8 @@ use gfn_core::observer::{Control, StepReport, Stopped};
 use gfn_core::policy::{Policy, PolicySpec, Residual};
 use gfn_core::random::stream;
 use gfn_core::reward::{LogReward, RewardTarget, Target};
-use gfn_core::rollout::{Walk, sample_walks};
-use gfn_core::score::residual_spread;
+use gfn_core::rollout::{Walk, sample_on_policy, sample_walks};
+use gfn_core::score::{path_spread, residual_spread};
 use gfn_core::server::{ServerMeta, ServerModel, as_policy};
 use gfn_core::trainer::{Budget, Trainer};
 use gfn_core::{EnvSpec, Error, ErrorKind, Place, Result};
@@ -29,6 +29,8 @@ const CHECKPOINT_EVERY: Duration = Duration::from_secs(10);
 const SPREAD_TRAJECTORIES: (usize, usize) = (10, 400);
 /// What their number times that of actions should be.
 const SPREAD_ACTIONS: usize = 40_000;
+/// Backward walks from each of the server's objects when the clients' scores are compared over paths.
+const SPREAD_WALKS: usize = 8;
 
 /// What a stage needs besides its data.
 pub struct StageContext {
@@ -156,8 +158,15 @@ pub fn aggregate<D: Domain>(
     settings.budget = context.budget;
     settings.seed = seed;
     let policy = Box::new(Residual::new(inner, logits));
-    let trainer = Trainer::new(Arc::clone(env), Arc::new(target), policy, settings)?;
+    let target: Arc<dyn Target<D::Env>> = Arc::new(target);
+    let trainer = Trainer::new(Arc::clone(env), Arc::clone(&target), policy, settings)?;
     let trained = run(trainer, &mut context)?.finish();
+    let mut rng = stream(seed, "path spread", 0);
+    let (fewest, most) = SPREAD_TRAJECTORIES;
+    let n = (SPREAD_ACTIONS / SPREAD_WALKS / env.spec().n_forward).clamp(fewest, most);
+    let batch = sample_on_policy(env.as_ref(), trained.policy.as_policy(), n, &mut rng);
+    let objects: Vec<_> = batch.objects().into_iter().cloned().collect();
+    let path_spread = path_spread(env.as_ref(), target.as_ref(), &objects, SPREAD_WALKS, &mut rng);
     let meta = ServerMeta {
         format: FORMAT,
         domain: domain.name().into(),
@@ -165,6 +174,7 @@ pub fn aggregate<D: Domain>(
         round,
         clients: metas,
         residual: Some(spec),
+        path_spread: Some(path_spread),
         seed: context.seed,
         steps: trained.steps,
         seconds: trained.seconds,

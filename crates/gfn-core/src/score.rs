@@ -8,7 +8,7 @@ use crate::environment::Environment;
 use crate::evaluation::Evaluations;
 use crate::losses::LossGradient;
 use crate::math::{mean_and_deviation, subtract_softmax_term};
-use crate::policy::{LogProbabilities, Output, Policy};
+use crate::policy::{LogProbabilities, Output, Policy, Uniform};
 use crate::reward::Target;
 use crate::rollout::{Walk, sample_walks};
 use crate::simd::subtract_multiple;
@@ -139,6 +139,32 @@ pub fn residuals<E: Environment>(
     let encoded = StateBatch::new(env, batch.states(), target.needs());
     let log_target = target.trajectories(env, batch, &encoded);
     trajectory_scores(env, policy, batch).iter().zip(log_target).map(|(s, l)| s - l).collect()
+}
+
+/// How far ℓ(τ) differs between trajectories to the same object: the root of the mean variance within objects, over `walks`
+/// ≥ 2 backward walks from each, natural-log units.
+///
+/// Of a reward it is 0. Of a client ensemble it would be 0 if the clients were balanced, whatever their data are, as S_n(τ) is
+/// then log R_n(x) up to a constant: what it shows is error that a server can see without data. Errors that are the same on
+/// all paths to an object do not show.
+pub fn path_spread<E: Environment>(
+    env: &E,
+    target: &dyn Target<E>,
+    objects: &[E::State],
+    walks: usize,
+    rng: &mut ChaCha8Rng,
+) -> f64 {
+    let uniform = Uniform::new(env.spec());
+    let each = (SPREAD_CHUNK / env.spec().n_forward / walks).max(1);
+    let mut variances = Vec::with_capacity(objects.len());
+    for objects in objects.chunks(each) {
+        let backward = objects.iter().flat_map(|x| std::iter::repeat_n(Walk::Backward(x.clone()), walks));
+        let batch = sample_walks(env, &uniform, backward.collect(), rng);
+        let encoded = StateBatch::new(env, batch.states(), target.needs());
+        let scores = target.trajectories(env, &batch, &encoded);
+        variances.extend(scores.chunks(walks).map(|own| mean_and_deviation(own).1.powi(2)));
+    }
+    (variances.iter().sum::<f64>() / variances.len().max(1) as f64).sqrt()
 }
 
 /// How far S(τ) − ℓ(τ) spreads under three laws of trajectories: standard deviations in natural-log units.

@@ -33,6 +33,10 @@ pub struct ServerMeta {
     pub steps: u64,
     /// Seconds of training.
     pub seconds: f64,
+    /// How far the clients' summed scores differ between paths to one object of the aggregate
+    /// ([`crate::score::path_spread`]); none where a single client is the aggregate.
+    #[serde(default)]
+    pub path_spread: Option<f64>,
 }
 
 /// A trained aggregate; its file needs no other file.
@@ -59,6 +63,7 @@ impl ServerModel {
             seconds: client.meta.seconds,
             clients: vec![(client.meta, 1.0)],
             residual: None,
+            path_spread: None,
         };
         ServerModel { meta, clients: vec![Arc::clone(&policy)], policy }
     }

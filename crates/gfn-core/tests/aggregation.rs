@@ -11,11 +11,11 @@ use gfn_core::grid::{BeaconReward, Cell, Grid};
 use gfn_core::losses::Balance;
 use gfn_core::observer::Control;
 use gfn_core::optimizer::AdamSettings;
-use gfn_core::policy::{MlpSettings, Policy, PolicyKind, Residual, TrainablePolicy};
+use gfn_core::policy::{LogProbabilities, MlpSettings, Policy, PolicyKind, Residual, TrainablePolicy};
 use gfn_core::random::stream;
 use gfn_core::reward::{LogReward, RewardTarget, Target};
 use gfn_core::rollout::{Share, Source};
-use gfn_core::score::residual_spread;
+use gfn_core::score::{path_spread, residual_spread};
 use gfn_core::server::as_policy;
 use gfn_core::trainer::{Budget, TrainSettings, Trainer};
 use gfn_core::{Environment, Error, ErrorKind};
@@ -262,6 +262,51 @@ fn the_server_starts_at_the_sum_of_the_clients_logits() {
         // Here p_B is not uniform.
         check_start(&Choose::new(5, 3), kind);
     }
+}
+
+/// Probability under p_B and score of every path from the initial state to `state`, the stop left out.
+fn paths_to<E: Environment>(env: &E, policy: &dyn Policy, state: &E::State) -> Vec<(f64, f64)> {
+    let (mut actions, mut weights) = (Vec::new(), Vec::new());
+    env.backward_actions(state, &mut actions, &mut weights);
+    if actions.is_empty() {
+        return vec![(1.0, 0.0)];
+    }
+    let total: f64 = weights.iter().sum();
+    let mut paths = Vec::new();
+    for (action, weight) in actions.into_iter().zip(weights) {
+        let (previous, forward) = env.undo(state, action);
+        let encoded = StateBatch::new(env, [&previous], policy.needs());
+        let log_p = LogProbabilities::new(&encoded, &policy.forward(&encoded));
+        let step = log_p.forward[encoded.forward_position(0, forward)] - (weight / total).ln();
+        let before = paths_to(env, policy, &previous).into_iter();
+        paths.extend(before.map(|(p, score)| (p * weight / total, score + step)));
+    }
+    paths
+}
+
+#[test]
+fn clients_disagree_with_themselves_by_the_spread_over_all_paths() {
+    let env = Choose::new(5, 3);
+    let graph = StateGraph::enumerate(&env, 100).unwrap();
+    let objects: Vec<_> = graph.objects().cloned().collect();
+    let (a, b) = (irregular_table(&env, 1), irregular_table(&env, 2));
+    let variance = |object| {
+        let scores = paths_to(&env, a.as_ref(), object).into_iter().zip(paths_to(&env, b.as_ref(), object));
+        let sums: Vec<(f64, f64)> = scores.map(|((p, a), (_, b))| (p, a + 2.0 * b)).collect();
+        let mean: f64 = sums.iter().map(|(p, s)| p * s).sum();
+        sums.iter().map(|(p, s)| p * (s - mean) * (s - mean)).sum::<f64>()
+    };
+    let expected = (objects.iter().map(variance).sum::<f64>() / objects.len() as f64).sqrt();
+    let logits = ClientLogits::new(vec![(a, 1.0), (b, 2.0)]).unwrap();
+    let ensemble = ClientEnsemble::new(Arc::new(logits), None);
+    let mut rng = stream(1, "paths", 0);
+    let found = path_spread(&env, &ensemble, &objects, 2000, &mut rng);
+    // Ten objects with 2000 walks: a relative standard error below .01, of which this is five.
+    assert!((found / expected - 1.0).abs() < 0.05 && expected > 0.1, "{found}, expected {expected}");
+    // A reward does not depend on the path, and neither do the scores of one that is balanced.
+    let reward: Arc<dyn Target<Choose>> = Arc::new(RewardTarget { reward: Shared(set_rewards().remove(0)) });
+    assert_eq!(path_spread(&env, reward.as_ref(), &objects, 4, &mut rng), 0.0);
+    assert_eq!(path_spread(&env, reward.as_ref(), &[], 4, &mut rng), 0.0);
 }
 
 fn refused(clients: Vec<(Arc<dyn Policy>, f64)>) -> Error {

@@ -124,6 +124,7 @@ fn server(env: &Choose, kinds: Vec<PolicyKind>, residual: PolicyKind) -> ServerM
         round: 2,
         clients: metas,
         residual: Some(inner.policy.spec().clone()),
+        path_spread: Some(0.25),
         seed: 4,
         steps: 5,
         seconds: 6.5,

@@ -22,6 +22,7 @@ use crate::grid::GridDomain;
 use crate::plan::{Model, Plan};
 use crate::progress::Progress;
 use crate::proposals::{PROPOSALS, write_objects};
+use crate::report::disagreement;
 use crate::stages::{StageContext, aggregate as aggregate_clients, propose};
 
 /// `ep aggregate`
@@ -101,8 +102,17 @@ fn aggregate_over<D: Domain>(arguments: &AggregateArguments, plan: &Plan, domain
     let proposals = proposals_file(round + 1, domain.objects_extension());
     write_objects(&folder.path(&proposals), domain, &propose(domain, &server, PROPOSALS, plan.seed))?;
     folder.finish(&proposals, 0.0, 0)?;
+    let spread = server.meta.path_spread.map_or(String::new(), |spread| {
+        format!(
+            "The clients' summed scores differ by {spread:.3} nats between paths to the same of {}.\n",
+            domain.objects_word()
+        )
+    });
+    if let Some(warning) = disagreement(server.meta.path_spread, domain.objects_word()) {
+        eprintln!("warning: {warning}");
+    }
     print(&format!(
-        "{}: {} clients, {} steps\nFor an extra round, {}: {}\n",
+        "{}: {} clients, {} steps\n{spread}For an extra round, {}: {}\n",
         folder.path(&name).display(),
         server.meta.clients.len(),
         server.meta.steps,

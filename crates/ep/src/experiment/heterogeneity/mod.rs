@@ -94,7 +94,7 @@ impl Experiment for Heterogeneity {
     }
 
     fn plan(&self) -> u32 {
-        1
+        2
     }
 
     fn tasks(&self, options: &Options) -> Result<Vec<Task>> {

@@ -4,14 +4,12 @@ use std::sync::Arc;
 
 use gfn_core::Result;
 use gfn_core::aggregate::{ClientEnsemble, ClientLogits};
-use gfn_core::encoding::StateBatch;
 use gfn_core::environment::Environment;
 use gfn_core::metrics::{l1, weighted_mean_and_deviation};
 use gfn_core::policy::Policy;
 use gfn_core::random::stream;
-use gfn_core::reward::Target;
 use gfn_core::rollout::{Walk, sample_on_policy, sample_walks};
-use gfn_core::score::{residual_spread, trajectory_scores};
+use gfn_core::score::{path_spread, residual_spread, trajectory_scores};
 use rand::RngExt;
 
 use crate::experiment::problem::Problem;
@@ -76,22 +74,20 @@ pub(super) fn from_policies<E: Environment>(
         let of_laws = [spread.own, spread.tempered, spread.uniform];
         squares.iter_mut().zip(of_laws).for_each(|(sum, spread)| *sum += spread * spread);
     }
-    let objects: Vec<&E::State> = problem.graph.objects().collect();
-    let mut walks = Vec::with_capacity(OBJECTS * WALKS);
-    for _ in 0..OBJECTS {
+    let all: Vec<&E::State> = problem.graph.objects().collect();
+    let draw = |_| {
         let mut u = rng.random::<f64>();
         let drawn = aggregate.iter().position(|p| {
             u -= p;
             u < 0.0
         });
-        let object = objects[drawn.unwrap_or(objects.len() - 1)];
-        walks.extend((0..WALKS).map(|_| Walk::Backward(object.clone())));
-    }
-    let batch = sample_walks(env, clients[0].as_ref(), walks, &mut rng);
+        all[drawn.unwrap_or(all.len() - 1)].clone()
+    };
+    let objects: Vec<E::State> = (0..OBJECTS).map(draw).collect();
     let logits = Arc::new(ClientLogits::new(clients.iter().map(|c| (Arc::clone(c), 1.0)).collect())?);
-    let ensemble = ClientEnsemble::new(logits, None);
-    let encoded = StateBatch::new(env, batch.states(), Target::<E>::needs(&ensemble));
-    let sums = ensemble.trajectories(env, &batch, &encoded);
+    let paths = path_spread(env, &ClientEnsemble::new(logits, None), &objects, WALKS, &mut rng);
+    let walks = objects.into_iter().map(Walk::Backward).collect();
+    let batch = sample_walks(env, clients[0].as_ref(), walks, &mut rng);
     let mut depth = f64::NEG_INFINITY;
     for client in clients {
         let own = sample_on_policy(env, client.as_ref(), OBJECTS, &mut rng);
@@ -103,16 +99,9 @@ pub(super) fn from_policies<E: Environment>(
         (SPREAD_OWN, squares[0].sqrt()),
         (SPREAD_TEMPERED, squares[1].sqrt()),
         (SPREAD_UNIFORM, squares[2].sqrt()),
-        (PATHS, within(&sums, WALKS)),
+        (PATHS, paths),
         (DEPTH, depth),
     ])
-}
-
-/// The root of the mean variance (divisor n − 1) within consecutive groups of this size.
-fn within(values: &[f64], size: usize) -> f64 {
-    let variance = |group: &[f64]| gfn_core::math::mean_and_deviation(group).1.powi(2);
-    let groups: Vec<f64> = values.chunks(size).map(variance).collect();
-    (groups.iter().sum::<f64>() / groups.len() as f64).sqrt()
 }
 
 /// Spearman's rank correlation, from −1 to 1; equal values share the mean of their ranks. 0 where one side is constant.
@@ -145,10 +134,5 @@ mod tests {
         // Ties: ranks 1.5 1.5 3 against 1 2 3.
         assert!((rank_correlation(&[7.0, 7.0, 9.0], &[1.0, 2.0, 3.0]) - 0.75f64.sqrt()).abs() < 1e-12);
         assert_eq!(rank_correlation(&[1.0, 1.0], &[1.0, 2.0]), 0.0);
-    }
-
-    #[test]
-    fn spread_within_groups_does_not_see_what_differs_between_them() {
-        assert!((within(&[1.0, 3.0, 101.0, 103.0], 2) - 2f64.sqrt()).abs() < 1e-12);
     }
 }
