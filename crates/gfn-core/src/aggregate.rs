@@ -24,10 +24,11 @@ pub struct ClientLogits {
     memo: Mutex<Memo>,
 }
 
-#[derive(Default)]
 struct Memo {
     young: Generation,
     old: Generation,
+    /// Numbers of a full generation.
+    most: usize,
 }
 
 /// Numbers one after the other, and where those of each state begin.
@@ -49,6 +50,10 @@ impl Generation {
 }
 
 impl Memo {
+    fn new(most: usize) -> Self {
+        Memo { young: Generation::default(), old: Generation::default(), most }
+    }
+
     /// The `n` numbers of a state, if they are known. What is asked for again lives on for another generation.
     fn get(&mut self, key: u128, n: usize) -> Option<&[f64]> {
         if !self.young.start_of.contains_key(&key) {
@@ -60,7 +65,7 @@ impl Memo {
 
     /// Drops the old generation where the young one is full; its memory is used again.
     fn insert(&mut self, key: u128, values: impl Iterator<Item = f64>) {
-        if self.young.numbers.len() + 4 * self.young.start_of.len() > MEMO_NUMBERS {
+        if self.young.numbers.len() + 4 * self.young.start_of.len() > self.most {
             std::mem::swap(&mut self.young, &mut self.old);
             self.young.start_of.clear();
             self.young.numbers.clear();
@@ -103,7 +108,7 @@ impl ClientLogits {
             total_weight: clients.iter().map(|(_, w)| w).sum(),
             needs: clients.iter().fold(Needs::default(), |needs, (p, _)| needs.union(p.needs())),
             clients,
-            memo: Mutex::default(),
+            memo: Mutex::new(Memo::new(MEMO_NUMBERS)),
         })
     }
 
@@ -271,5 +276,29 @@ impl<E: Environment> Target<E> for ClientEnsemble<E> {
             }
         }
         log_rewards
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_memo_forgets_the_oldest_and_never_mixes_states_up() {
+        let mut memo = Memo::new(70);
+        let numbers = |key: u128| [key as f64, 0.5, -(key as f64)];
+        for key in 0..100 {
+            memo.insert(key, numbers(key).into_iter());
+            // Asked for all the time, so it lives on.
+            assert_eq!(memo.get(0, 3), Some(&numbers(0)[..]), "after {key}");
+            // Ten states of 3 + 4 numbers make a generation.
+            let recent = key.saturating_sub(9)..=key;
+            assert!(recent.into_iter().all(|k| memo.get(k, 3) == Some(&numbers(k)[..])), "after {key}");
+            for known in (0..=key).filter_map(|k| Some((k, memo.old.get(k, 3)?))) {
+                assert_eq!(known.1, numbers(known.0));
+            }
+        }
+        assert_eq!(memo.get(20, 3), None);
+        assert!(memo.young.numbers.len() + memo.old.numbers.len() < 3 * 70);
     }
 }

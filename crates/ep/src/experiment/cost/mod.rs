@@ -42,10 +42,8 @@ const SIZES: [&[Size]; 2] = [
 ];
 /// Steps of a training of which the first ones are timed.
 const MANY: u64 = 8000;
-/// Blocks of steps that are timed, of which the median counts, after one that is not; and walks that are drawn to see how
-/// long they are.
+/// Blocks of steps that are timed, of which the median counts, after one that is not.
 const BLOCKS: u64 = 5;
-const WALKS: usize = 200;
 /// Steps of a block, fewer where they are long; and those of `--quick`.
 const BLOCK_STEPS: [(usize, usize); 2] = [(4, 60), (1, 12)];
 /// Sites times taxa of all steps of a block.
@@ -111,7 +109,7 @@ impl Experiment for Cost {
     }
 
     fn plan(&self) -> u32 {
-        2
+        3
     }
 
     fn tasks(&self, options: &Options) -> Result<Vec<Task>> {
@@ -206,8 +204,10 @@ fn time<E: Environment>(
     record.add(cell, "trajectory seconds", seconds_per_step(&mut trainer, steps, BLOCKS)? / batch as f64);
     record.add(cell, "batch", batch as f64);
     let policy = trainer.policy().as_policy();
-    let walks = sample_on_policy(env, policy, WALKS, &mut stream(cell.seed, "lengths", 0));
+    let walks = sample_on_policy(env, policy, batch, &mut stream(cell.seed, "lengths", 0));
+    // As a step finds them: equal states are evaluated once.
+    record.add(cell, "distinct", walks.n_states() as f64 / walks.n_slots() as f64);
     record.add(cell, "actions", env.spec().n_forward_outputs() as f64);
-    record.add(cell, "length", walks.n_slots() as f64 / WALKS as f64 - 1.0);
+    record.add(cell, "length", walks.n_slots() as f64 / batch as f64 - 1.0);
     Ok(())
 }

@@ -38,18 +38,19 @@ impl Measured<'_> {
         self.median(&size.name(), "server", clients, "trajectory seconds")
     }
 
-    /// L, L · A and L · P.
+    /// L, D, D · A and D · P, with D = L · the share of distinct states.
     fn client_terms(&self, size: Size, amount: usize, clients: usize) -> Vec<f64> {
         let of = |metric| self.median(&size.with_data(amount), "client", clients, metric);
-        let length = of("length");
-        vec![length, length * of("actions"), length * self.patterns(size, amount, clients)]
+        let distinct = of("length") * of("distinct");
+        let patterns = self.patterns(size, amount, clients);
+        vec![of("length"), distinct, distinct * of("actions"), distinct * patterns]
     }
 
-    /// L, L · A, L · N and L · A · N.
+    /// L, D · A, D · N and D · A · N.
     fn server_terms(&self, size: Size, clients: usize) -> Vec<f64> {
         let of = |metric| self.median(&size.name(), "server", clients, metric);
-        let (length, actions, n) = (of("length"), of("actions"), clients as f64);
-        vec![length, length * actions, length * n, length * actions * n]
+        let (distinct, n) = (of("length") * of("distinct"), clients as f64);
+        vec![of("length"), distinct * of("actions"), distinct * n, distinct * of("actions") * n]
     }
 
     /// Seconds of a whole run on N cores against those of a centralised one on one core, and the same for the seconds of
@@ -112,7 +113,9 @@ pub(super) fn page(options: &Options, results: &Results) -> Result<Page> {
         "The model: a run of B trajectories of L actions should cost B · (L · c_policy + c_reward(M/N)) for each of N clients \
          that hold M/N of the data, B · (L · c_policy + c_reward(M)) for a centralised run, and B · L · (N + 1) · c_policy \
          for the server. What a policy costs grows with the number of actions A that it can choose from (pairs of taxa, ordered \
-         pairs of nodes and the end), so that c_policy is a constant and a multiple of A here. Measured on one thread: seconds for a trajectory with the recipe's batch, network and walks, the median of {BLOCKS} \
+         pairs of nodes and the end), so that c_policy is a constant and a multiple of A here; equal states of a step are evaluated once, so that D counts here, \
+         which is L times the share of distinct states in a batch. Rewards and clients' answers that are known are not computed \
+         again, which the model does not see. Measured on one thread: seconds for a trajectory with the recipe's batch, network and walks, the median of {BLOCKS} \
          blocks of steps near the beginning of a training, then of {} seeds. P is what the \
          reward is computed from: distinct site patterns of a client's sites (trees, JC69, all branches .1), rows (networks, BGe). \
          Networks of more than 6 nodes are trained without the Markov chain that the command gives them.\n\n",
@@ -132,7 +135,7 @@ pub(super) fn page(options: &Options, results: &Results) -> Result<Page> {
         text += &formula(kind, &law);
         text += &pays(&measured, &sizes, amounts, &numbers);
         if kind == "trees" {
-            text += &break_even(&measured, &law, &sizes, &numbers);
+            text += &break_even(&measured, &law, &sizes, &numbers, quick);
         }
         text += &setup(&measured, &sizes, amounts);
         pictures.push(fits(kind, &law));
@@ -197,12 +200,13 @@ fn formula(kind: &str, law: &Law) -> String {
     let (c, s) = (&law.client, &law.server);
     let data = if kind == "trees" { "patterns" } else { "rows" };
     format!(
-        "Least squares of relative deviations, coefficients not negative; µs for each of the L actions of a trajectory:\n\n\
-         - client or centralised run: **{} + {} A + {} P**, P its {data} ({});\n\
-         - server: **{} + {} A + N ({} + {} A)** ({}).\n\n",
+        "Least squares of relative deviations, coefficients not negative; µs for a trajectory of L actions in D distinct states:\n\n\
+         - client or centralised run: **{} L + D ({} + {} A + {} P)**, P its {data} ({});\n\
+         - server: **{} L + D ({} A + N ({} + {} A))** ({}).\n\n",
         micro(c[0]),
         micro(c[1]),
         micro(c[2]),
+        micro(c[3]),
         deviation(&law.client_pairs),
         micro(s[0]),
         micro(s[1]),
@@ -239,7 +243,7 @@ fn pays(measured: &Measured, sizes: &[Size], amounts: &[usize], numbers: &[usize
 }
 
 /// From the fitted constants: what data must be saved for EP to be faster.
-fn break_even(measured: &Measured, law: &Law, sizes: &[Size], numbers: &[usize]) -> String {
+fn break_even(measured: &Measured, law: &Law, sizes: &[Size], numbers: &[usize], quick: usize) -> String {
     let mut text = format!(
         "By the formula, EP on N cores is faster where the patterns that a client is spared, P(M) − P(M/N), are more than \
          the server costs by the formula above, divided by the µs of a pattern, where the server makes {} of a client's steps:\n\n",
@@ -255,7 +259,8 @@ fn break_even(measured: &Measured, law: &Law, sizes: &[Size], numbers: &[usize])
             let terms = measured.server_terms(size, n);
             let (steps, server_steps) = size.steps();
             let server = server_steps as f64 / steps as f64 * predict(&terms, &law.server);
-            let needed = server / (law.client[2] * terms[0]);
+            let distinct = measured.client_terms(size, AMOUNTS[quick][0], n)[1];
+            let needed = server / (law.client[3] * distinct);
             row.push(if needed.is_finite() { number(needed) } else { "–".into() });
         }
         table.row(&row);
