@@ -106,7 +106,12 @@ impl ClientLogits {
         }
         Ok(ClientLogits {
             total_weight: clients.iter().map(|(_, w)| w).sum(),
-            needs: clients.iter().fold(Needs::default(), |needs, (p, _)| needs.union(p.needs())),
+            // Answers are remembered by fingerprint.
+            needs: clients
+                .iter()
+                .fold(Needs { fingerprints: true, ..Needs::default() }, |needs, (policy, _)| {
+                    needs.union(policy.needs())
+                }),
             clients,
             memo: Mutex::new(Memo::new(MEMO_NUMBERS)),
         })

@@ -11,6 +11,8 @@ pub struct Needs {
     pub keys: bool,
     /// Outputs to pool per action.
     pub pooled: bool,
+    /// Hashes by which states are known.
+    pub fingerprints: bool,
 }
 
 impl Needs {
@@ -20,6 +22,7 @@ impl Needs {
             log_backward_after: self.log_backward_after || other.log_backward_after,
             keys: self.keys || other.keys,
             pooled: self.pooled || other.pooled,
+            fingerprints: self.fingerprints || other.fingerprints,
         }
     }
 }
@@ -53,7 +56,7 @@ pub struct StateBatch {
     pub pooled_offsets: Vec<usize>,
     /// Raw outputs to average for each legal forward action, if needed.
     pub pooled: Vec<u32>,
-    /// 128-bit hash of each state's features, by which tables and memos know a state.
+    /// 128-bit hash of each state's features, by which tables and memos know a state, if needed.
     pub fingerprints: Vec<u128>,
 }
 
@@ -115,7 +118,9 @@ impl StateBatch {
         let first_feature = self.features.len();
         env.encode(state, &mut self.features);
         self.feature_offsets.push(self.features.len());
-        self.fingerprints.push(hash_features(&self.features[first_feature..]));
+        if needs.fingerprints {
+            self.fingerprints.push(hash_features(&self.features[first_feature..]));
+        }
 
         let first_forward = self.forward.len();
         env.forward_actions(state, &mut self.forward);
@@ -161,7 +166,7 @@ impl StateBatch {
         for &row in rows {
             part.features.extend_from_slice(self.features_of(row));
             part.feature_offsets.push(part.features.len());
-            part.fingerprints.push(self.fingerprints[row]);
+            part.fingerprints.extend(self.fingerprints.get(row));
             let forward = self.forward_offsets[row]..self.forward_offsets[row + 1];
             part.forward.extend_from_slice(&self.forward[forward.clone()]);
             part.forward_offsets.push(part.forward.len());

@@ -196,6 +196,7 @@ impl Policy for Mlp {
             log_backward_after: self.settings.backward_start,
             keys: self.settings.table_bits.is_some(),
             pooled: self.settings.pooled,
+            fingerprints: false,
         }
     }
 

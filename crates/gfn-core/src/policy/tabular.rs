@@ -49,7 +49,7 @@ impl Policy for Tabular {
     }
 
     fn needs(&self) -> Needs {
-        Needs::default()
+        Needs { fingerprints: true, ..Needs::default() }
     }
 
     fn forward(&self, batch: &StateBatch) -> Output {

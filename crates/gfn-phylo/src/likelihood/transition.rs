@@ -2,6 +2,7 @@
 
 use gfn_core::Result;
 use nalgebra::{Matrix4, SymmetricEigen, Vector4};
+use smallvec::SmallVec;
 
 use super::gamma;
 use crate::model::{RateMatrix, SubstitutionModel};
@@ -51,9 +52,9 @@ pub struct Transition(pub(super) Categories);
 #[derive(Debug, Clone)]
 pub(super) enum Categories {
     /// P = same·I + other·J, J all ones: `[same, other]` for each category.
-    JukesCantor(Vec<[f64; 2]>),
+    JukesCantor(SmallVec<[[f64; 2]; 4]>),
     /// Row-major P for each category.
-    General(Vec<[f64; 16]>),
+    General(SmallVec<[[f64; 16]; 1]>),
 }
 
 impl Transition {

@@ -79,7 +79,9 @@ impl Sweep {
     fn expected(self) -> (&'static str, &'static str) {
         match self {
             Sweep::Taxa => ("3", "n − 2 states, each with some n²/2 actions and features"),
-            Sweep::Sites => ("1", "distinct patterns, somewhat fewer than sites; slower memory beyond the caches"),
+            Sweep::Sites => {
+                ("1", "distinct patterns, somewhat fewer than sites; slower memory beyond the caches")
+            }
             Sweep::Variables => {
                 ("3 to 4", "as many states as edges, which the policy decides, each with d² actions")
             }

@@ -119,7 +119,17 @@ fn verdict(options: &Options, l1: &dyn Fn(Domain, &str) -> Vec<f64>) -> String {
             let reached = if ep.mean <= reach(domain) { "as asked" } else { "more than asked" };
             let _ = write!(text, ", {reached} (≤ {})", reach(domain));
             if let Some(figure) = published(domain, "ep") {
-                let _ = write!(text, ", {} times below the published {figure}", number(figure / ep.mean));
+                let floor = Summary::of(&l1(domain, "perfect draws")).map_or(0.0, |floor| floor.mean);
+                let _ = if figure < floor {
+                    write!(
+                        text,
+                        " (no factor is claimed: the published {figure} lies below the {} that {FLOOR_DRAWS} draws of a \
+                         perfect sampler would show)",
+                        number(floor)
+                    )
+                } else {
+                    write!(text, ", {} times below the published {figure}", number(figure / ep.mean))
+                };
             }
         }
         let ratio = |method: &str| Some(ep.mean / Summary::of(&l1(domain, method))?.mean);
