@@ -127,11 +127,11 @@ impl WeightReport {
 const DISAGREEMENT: f64 = 0.5;
 
 /// What the user should know where the clients' policies contradict themselves, which a server sees without data.
-pub fn disagreement(path_spread: Option<f64>, objects: &str) -> Option<Warning> {
+pub fn disagreement(path_spread: Option<f64>) -> Option<Warning> {
     let spread = path_spread.filter(|spread| *spread > DISAGREEMENT)?;
     Some(Warning::new(
         format!(
-            "the clients' summed scores differ by {spread:.2} nats between paths to the same of the aggregate's {objects}"
+            "over the paths to one object of the aggregate, the clients' summed scores differ by {spread:.2} nats"
         ),
         "the product lies where clients err: train them longer (--budget), or add a round (--rounds)",
     ))
@@ -205,7 +205,7 @@ impl<T: Serialize> RunReport<T> {
         findings: Findings<T>,
     ) -> Self {
         let mut warnings = findings.warnings;
-        warnings.extend(disagreement(server.meta.path_spread, objects_word));
+        warnings.extend(disagreement(server.meta.path_spread));
         warnings.extend(findings.importance.iter().flat_map(|weights| weights.warnings(objects_word)));
         RunReport {
             versions: Versions::current(),
@@ -326,4 +326,19 @@ impl<T: Serialize> RunReport<T> {
 /// A share of the weights behind that of the samples; nothing without data.
 pub fn bracketed(reweighted: Option<f64>) -> String {
     reweighted.map_or_else(String::new, |p| format!(" ({p:.4})"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clients_that_contradict_themselves_are_warned_of() {
+        assert!(disagreement(None).is_none() && disagreement(Some(0.49)).is_none());
+        let warning = disagreement(Some(1.234)).unwrap().to_string();
+        assert!(
+            warning.contains("differ by 1.23 nats") && warning.contains("train them longer"),
+            "{warning}"
+        );
+    }
 }

@@ -104,11 +104,10 @@ fn aggregate_over<D: Domain>(arguments: &AggregateArguments, plan: &Plan, domain
     folder.finish(&proposals, 0.0, 0)?;
     let spread = server.meta.path_spread.map_or(String::new(), |spread| {
         format!(
-            "The clients' summed scores differ by {spread:.3} nats between paths to the same of {}.\n",
-            domain.objects_word()
+            "Over the paths to one object, the clients' summed scores differ by {spread:.3} nats (0 for clients without error).\n"
         )
     });
-    if let Some(warning) = disagreement(server.meta.path_spread, domain.objects_word()) {
+    if let Some(warning) = disagreement(server.meta.path_spread) {
         eprintln!("warning: {warning}");
     }
     print(&format!(
