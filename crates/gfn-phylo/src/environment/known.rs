@@ -11,8 +11,9 @@ const PARTS: usize = 16;
 /// About how many numbers the subtrees of a part hold together: a full part is emptied.
 const PART_NUMBERS: usize = 200_000;
 
-/// Hashes of left and right child and the bins of the edges to them.
-type Key = (u128, u128, (u8, u8));
+/// Halves of the hashes of left and right child, which are well mixed, and the bins of the edges to them: small, as looking one
+/// up is mostly waiting for memory.
+type Key = (u64, u64, (u8, u8));
 
 /// Subtrees by their children; clones of an environment share them.
 #[derive(Clone, Default)]
@@ -41,9 +42,8 @@ impl KnownSubtrees {
         bins: (u8, u8),
         make: impl FnOnce() -> Arc<Subtree>,
     ) -> Arc<Subtree> {
-        let key = (left.hash, right.hash, bins);
-        // The lower bits of both are well mixed.
-        let part = &self.parts[(left.hash ^ right.hash.rotate_right(7)) as usize % PARTS];
+        let key = (left.hash as u64, right.hash as u64, bins);
+        let part = &self.parts[(key.0 ^ key.1.rotate_right(7)) as usize % PARTS];
         let lock = || part.lock().expect("only looking up and keeping is done under the lock");
         if let Some(known) = lock().subtrees.get(&key) {
             return Arc::clone(known);
