@@ -166,3 +166,47 @@ pub(crate) fn add(sum: &mut [Vec<f32>], next: &[Vec<f32>]) {
         sum.iter_mut().zip(next).for_each(|(s, n)| *s += n);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::grid::{Cell, Grid};
+    use crate::policy::{PolicyKind, PolicySpec};
+    use crate::random::stream;
+    use crate::reward::RewardTarget;
+
+    #[test]
+    fn gradients_of_groups_add_up() {
+        let env = Grid::new(2, 4).expect("a grid");
+        let kind = PolicyKind::Mlp(Default::default());
+        let spec = PolicySpec { env: env.spec().clone(), kind, learned_backward: false, flow: false };
+        let policy = spec.build(1).expect("a network");
+        let target = RewardTarget { reward: |_: &Cell| 0.0 };
+        let groups = || {
+            let walks = vec![Walk::Forward { scale: 1.0, epsilon: 0.1, tilt: 0.0 }; 9];
+            let generators = (0..3).map(|group| stream(group, "walks", 0)).collect();
+            let workspaces = (0..3).map(|_| Workspace::new(&env)).collect();
+            let asked = Asked { flow: false, stop: true, state_rewards: false };
+            sample_groups(&env, policy.as_ref(), &target, walks, generators, workspaces, asked)
+        };
+        let slopes: Vec<LossGradient> = groups()
+            .iter()
+            .map(|group| {
+                let wave = |scale: f64| {
+                    (0..group.batch().n_slots()).map(|slot| (scale * (slot + 1) as f64).sin()).collect()
+                };
+                LossGradient { log_forward: wave(1.0), log_stop: wave(2.0), ..LossGradient::default() }
+            })
+            .collect();
+        let (together, workspaces) = pull_back(policy.as_ref(), groups(), slopes.clone());
+        let alone = |g: usize| {
+            let group = groups().swap_remove(g);
+            pull_back(policy.as_ref(), vec![group], vec![slopes[g].clone()]).0
+        };
+        let mut sum = alone(0);
+        add(&mut sum, &alone(1));
+        add(&mut sum, &alone(2));
+        assert_eq!((together, workspaces.len()), (sum, 3));
+        assert_ne!(alone(0), alone(1));
+    }
+}
