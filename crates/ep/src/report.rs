@@ -123,8 +123,9 @@ impl WeightReport {
     }
 }
 
-/// Nats from which clients that disagree with themselves are warned of: weights of objects are then off by half their size.
-const DISAGREEMENT: f64 = 0.5;
+/// Nats from which clients that disagree with themselves are warned of. On grids all aggregates that failed (L1 above .2) had
+/// .19 and more, and 2 % of the others (docs/experiments/heterogeneity.md).
+const DISAGREEMENT: f64 = 0.2;
 
 /// What the user should know where the clients' policies contradict themselves, which a server sees without data.
 pub fn disagreement(path_spread: Option<f64>) -> Option<Warning> {
@@ -334,7 +335,7 @@ mod tests {
 
     #[test]
     fn clients_that_contradict_themselves_are_warned_of() {
-        assert!(disagreement(None).is_none() && disagreement(Some(0.49)).is_none());
+        assert!(disagreement(None).is_none() && disagreement(Some(0.19)).is_none());
         let warning = disagreement(Some(1.234)).unwrap().to_string();
         assert!(
             warning.contains("differ by 1.23 nats") && warning.contains("train them longer"),
