@@ -6,6 +6,7 @@ mod page;
 use std::sync::Arc;
 use std::time::Instant;
 
+use gfn_bn::data::Table;
 use gfn_bn::{BgeSettings, DagReward};
 use gfn_core::Result;
 use gfn_core::domain::{Domain, Stage};
@@ -14,12 +15,13 @@ use gfn_core::policy::Policy;
 use gfn_core::random::stream;
 use gfn_core::reward::LogReward;
 use gfn_core::rollout::sample_on_policy;
-use gfn_core::server::as_policy;
 use gfn_core::trainer::Trainer;
 
 use super::problem::with_steps;
-use super::problems::{network_domain, simulated_rows, simulated_sites};
-use super::training::{fresh_policy, reward_target, seconds_per_step, seed_of, server_trainer, trainer};
+use super::problems::{network_domain, simulated_rows, simulated_sites, simulated_tables};
+use super::training::{
+    fresh_policy, reward_target, seconds_per_step, seed_of, server_trainer, train, trainer,
+};
 use super::{Cell, Experiment, Options, Page, Record, Results, Task};
 
 /// Numbers of clients, from 1, the centralised run; and those of `--quick`.
@@ -46,6 +48,9 @@ const MANY: u64 = 8000;
 const BLOCKS: u64 = 5;
 /// Steps of a block, fewer where they are long; and those of `--quick`.
 const BLOCK_STEPS: [(usize, usize); 2] = [(4, 60), (1, 12)];
+/// Rows or sites of each of the clients whose server is timed, and steps they are trained for; and those of `--quick`.
+const OWN_DATA: usize = 100;
+const CLIENT_STEPS: [u64; 2] = [300, 5];
 /// Sites times taxa of all steps of a block.
 const BLOCK_WORK: usize = 2_000_000;
 
@@ -109,7 +114,7 @@ impl Experiment for Cost {
     }
 
     fn plan(&self) -> u32 {
-        3
+        4
     }
 
     fn tasks(&self, options: &Options) -> Result<Vec<Task>> {
@@ -125,13 +130,10 @@ impl Experiment for Cost {
                         }));
                     }
                 }
-                for &clients in CLIENTS[quick].iter().filter(|n| **n > 1) {
-                    let cell = Cell::new(size.name(), "server", clients, seed);
-                    tasks.push(Task::new(vec![cell.clone()], move |record| match size {
-                        Size::Trees(taxa) => server(&simulated_sites(taxa, 1, 0)?.0, few, &cell, record),
-                        Size::Networks(nodes) => server(&network_domain(nodes)?, few, &cell, record),
-                    }));
-                }
+                let parallel = CLIENTS[quick].iter().filter(|n| **n > 1);
+                let cells: Vec<Cell> =
+                    parallel.map(|&clients| Cell::new(size.name(), "server", clients, seed)).collect();
+                tasks.push(Task::new(cells.clone(), move |record| servers(size, few, &cells, record)));
             }
         }
         Ok(tasks)
@@ -179,17 +181,54 @@ fn train_client<D: Domain>(
     time(domain.environment().as_ref(), trainer, recipe.settings.batch_size, steps, cell, record)
 }
 
-/// A server of clients that are not trained: what they say costs the same.
-fn server<D: Domain>(domain: &D, quick: bool, cell: &Cell, record: &mut Record) -> Result<()> {
+/// Servers of the first clients of the same ones, for each number of them.
+fn servers(size: Size, quick: bool, cells: &[Cell], record: &mut Record) -> Result<()> {
+    let most = cells.iter().map(|cell| cell.clients).max().unwrap_or(0);
+    let seed = seed_of(cells[0].seed, "servers");
+    match size {
+        Size::Trees(taxa) => {
+            let (domain, alignment) = simulated_sites(taxa, most * OWN_DATA, seed)?;
+            let reward = |n: usize| -> Result<Arc<dyn LogReward<_>>> {
+                let own: Vec<usize> = (n * OWN_DATA..(n + 1) * OWN_DATA).collect();
+                Ok(Arc::new(domain.reward(&alignment.select_sites(&own), 0.0)?))
+            };
+            let rewards = (0..most).map(reward).collect::<Result<Vec<_>>>()?;
+            server(&domain, &rewards, quick, cells, record)
+        }
+        Size::Networks(nodes) => {
+            let domain = network_domain(nodes)?;
+            let reward = |table: &Table| -> Result<Arc<dyn LogReward<_>>> {
+                Ok(Arc::new(DagReward::bge(domain.environment(), table, &BgeSettings::default())?))
+            };
+            let tables = simulated_tables(nodes, vec![OWN_DATA; most], seed)?;
+            let rewards = tables.iter().map(reward).collect::<Result<Vec<_>>>()?;
+            server(&domain, &rewards, quick, cells, record)
+        }
+    }
+}
+
+fn server<D: Domain>(
+    domain: &D,
+    rewards: &[Arc<dyn LogReward<D::Env>>],
+    quick: bool,
+    cells: &[Cell],
+    record: &mut Record,
+) -> Result<()> {
     let env = domain.environment();
-    let client = domain.recipe(Stage::Client);
-    let clients = (0..cell.clients as u64)
-        .map(|n| Ok(Arc::from(as_policy(fresh_policy(env.as_ref(), &client, n)?))))
-        .collect::<Result<Vec<Arc<dyn Policy>>>>()?;
+    // Trained a little: walks of a product of untrained policies are not as long as those of a server.
+    let recipe = with_steps(domain.recipe(Stage::Client), CLIENT_STEPS[usize::from(quick)]);
+    let client = |(n, reward): (u64, &Arc<dyn LogReward<D::Env>>)| {
+        let policy = fresh_policy(env.as_ref(), &recipe, n)?;
+        Ok(train(trainer(env, reward_target(reward), policy, &recipe, n)?)?.policy)
+    };
+    let clients = (0..).zip(rewards).map(client).collect::<Result<Vec<Arc<dyn Policy>>>>()?;
     let recipe = with_steps(domain.recipe(Stage::Server), MANY);
     let steps = BLOCK_STEPS[usize::from(quick)].1 as u64;
-    let trainer = server_trainer(env, &clients, &recipe, cell.seed)?;
-    time(env.as_ref(), trainer, recipe.settings.batch_size, steps, cell, record)
+    for cell in cells {
+        let trainer = server_trainer(env, &clients[..cell.clients], &recipe, cell.seed)?;
+        time(env.as_ref(), trainer, recipe.settings.batch_size, steps, cell, record)?;
+    }
+    Ok(())
 }
 
 /// Times blocks of steps: the median of the seconds for a trajectory, and how many actions it has.

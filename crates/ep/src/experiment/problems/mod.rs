@@ -8,7 +8,7 @@ mod trees;
 
 pub use grid::{grid, grid_training};
 pub use multisets::multisets;
-pub use networks::{NetworkData, network_domain, networks, simulated_rows};
+pub use networks::{NetworkData, network_domain, networks, simulated_rows, simulated_tables};
 pub use sequences::sequences;
 pub use trees::{TreeData, simulated_sites, trees, trees_of_shards};
 

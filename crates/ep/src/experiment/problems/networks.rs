@@ -70,7 +70,7 @@ pub fn simulated_rows(nodes: usize, rows: usize, seed: u64) -> Result<(DagDomain
 }
 
 /// A table for each number of rows, all of one network with as many edges as a tree has, in the mean.
-fn simulated_tables(nodes: usize, rows: Vec<usize>, seed: u64) -> Result<Vec<Table>> {
+pub fn simulated_tables(nodes: usize, rows: Vec<usize>, seed: u64) -> Result<Vec<Table>> {
     let edges = Edges::Expected(nodes as f64 - 1.0);
     let settings = SimulationSettings { nodes, edges, rows, sites: Sites::Homogeneous, seed };
     Ok(simulate_gaussian(&settings)?.tables)
