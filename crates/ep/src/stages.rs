@@ -65,7 +65,8 @@ pub fn train_client<D: Domain>(
     round: Option<Round<<D::Env as Environment>::State>>,
     mut context: StageContext,
 ) -> Result<ClientModel> {
-    let env = domain.environment();
+    // Other clients train beside this one.
+    let env = &domain.environment().apart();
     let stage = match (&round, centralised) {
         (Some(_), _) => Stage::ClientRound,
         (None, true) => Stage::Centralised,

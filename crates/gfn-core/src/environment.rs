@@ -2,6 +2,7 @@
 
 use std::fmt::Debug;
 use std::hash::Hash;
+use std::sync::Arc;
 
 use rand::rngs::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
@@ -170,6 +171,15 @@ pub trait Environment: Send + Sync + 'static {
             self.pooled_outputs(state, action, outputs);
             ends.push(outputs.len());
         }
+    }
+
+    /// The same environment for another thread. One whose states share parts with each other overrides it with a copy that
+    /// shares none with this one, so that threads do not wait for each other's reference counts and locks.
+    fn apart(self: &Arc<Self>) -> Arc<Self>
+    where
+        Self: Sized,
+    {
+        Arc::clone(self)
     }
 
     /// A uniformly drawn object, where that is easy. Its backward walks are full-support exploration.

@@ -311,3 +311,29 @@ fn whatever_decides_the_objects_is_in_the_fingerprint() {
     assert_eq!(all.iter().collect::<HashSet<_>>().len(), all.len(), "{all:#?}");
     assert_eq!(all[0], of(taxa(5), 0, fixed()));
 }
+
+#[test]
+fn environments_apart_are_equal_and_share_no_subtree() {
+    for env in small() {
+        let env = Arc::new(env);
+        let other = env.apart();
+        assert_eq!(env.spec(), other.spec());
+        let walk = |env: &MergeForest| {
+            let (mut state, mut states) = (env.initial(), Vec::new());
+            loop {
+                let mut actions = Vec::new();
+                env.forward_actions(&state, &mut actions);
+                states.push(state.clone());
+                let Some(&action) = actions.last() else { return states };
+                state = env.step(&state, action).0;
+            }
+        };
+        let (states, others) = (walk(&env), walk(&other));
+        assert_eq!(states, others);
+        // The same environment hands out the same subtrees, the other one its own.
+        let roots = |states: &[Forest]| states.last().and_then(Forest::root).cloned().unwrap();
+        assert!(Arc::ptr_eq(&roots(&states), &roots(&walk(&env))));
+        assert!(!Arc::ptr_eq(&roots(&states), &roots(&others)));
+        assert!(!Arc::ptr_eq(env.leaf(0), other.leaf(0)));
+    }
+}

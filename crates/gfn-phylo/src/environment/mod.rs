@@ -434,6 +434,15 @@ impl Environment for MergeForest {
         self.leaf_pairs(&state.trees[state.position(left)], &state.trees[state.position(right)], outputs);
     }
 
+    /// With leaves and merged subtrees of its own.
+    fn apart(self: &Arc<Self>) -> Arc<Self> {
+        Arc::new(MergeForest {
+            leaves: (0..self.layout.n_leaves).map(Subtree::leaf).collect(),
+            known: KnownSubtrees::default(),
+            ..MergeForest::clone(self)
+        })
+    }
+
     /// A uniform topology by random insertion of leaves into edges (root edge included), uniform bins.
     fn sample_object(&self, rng: &mut ChaCha8Rng) -> Option<Forest> {
         let m = self.ingroup.len();
