@@ -57,7 +57,8 @@ pub fn write_exact<D: Domain>(
     let env = domain.environment().as_ref();
     let graph = StateGraph::enumerate(env, MAX_STATES)?;
     let (log_marginal_likelihood, target) = normalise(&graph.log_rewards(env, full));
-    let learned = graph.policy_distribution(env, server.policy.as_ref());
+    // As the clients' below, to the last bit: a single client may be the aggregate.
+    let learned = graph.distribution(&graph.edge_policy(env, server.policy.as_ref()));
     let mut targets = Vec::new();
     let mut learned_clients = Vec::new();
     let mut policies = Vec::new();
