@@ -250,7 +250,7 @@ fn unlike_clients_share_the_product_of_alike_ones() {
     let out = folder.name("a");
     let said = succeed(&["experiment", "heterogeneity", "--quick", "--seeds", "1", "--out", &out]);
     let results = folder.read("a/results.csv");
-    for (kind, cells) in [("grid", 10), ("trees", 8)] {
+    for (kind, cells) in [("grid", 10), ("trees", 10)] {
         let perplexities: Vec<f64> = of_metric(&results, "perplexity")
             .into_iter()
             .filter(|(domain, ..)| domain.starts_with(kind))

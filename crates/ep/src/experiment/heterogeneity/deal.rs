@@ -53,10 +53,11 @@ pub(super) fn beacons(n_clients: usize, apart: f64, quick: bool) -> Result<Probl
 }
 
 /// Sites of several genes, each along a tree of its own, dealt in equal parts to clients that mix the genes by a Dirichlet
-/// law of this concentration: large ones are alike, small ones have one gene each. The product is that of all sites.
+/// law of this concentration: large ones are alike, small ones have one gene each. Without one, each client has the next
+/// sites in their order. The product is that of all sites.
 pub(super) fn genes(
     n_clients: usize,
-    concentration: f64,
+    concentration: Option<f64>,
     quick: bool,
     seed: u64,
 ) -> Result<Problem<MergeForest>> {
@@ -65,8 +66,12 @@ pub(super) fn genes(
         let (_, next) = simulated_sites(TAXA, SITES / GENES, seed_of(seed, &format!("gene {gene}")))?;
         all = beside(all, &next);
     }
-    let mut rng = stream(seed, &format!("deal {n_clients} {concentration}"), 0);
-    let shards = deal(n_clients, concentration, &mut rng);
+    let shards = match concentration {
+        Some(concentration) => {
+            deal(n_clients, concentration, &mut stream(seed, &format!("deal {n_clients} {concentration}"), 0))
+        }
+        None => contiguous(n_clients),
+    };
     let mut problem = trees_of_shards(&domain, &all, &shards, TEMPER, quick)?;
     problem.training = shortened(problem.training, STEPS[usize::from(quick)]);
     Ok(problem)
@@ -76,6 +81,12 @@ pub(super) fn genes(
 fn beside(mut left: Alignment, right: &Alignment) -> Alignment {
     left.rows.iter_mut().zip(&right.rows).for_each(|(row, more)| row.extend(more));
     left
+}
+
+/// Equal shards of sites in their order.
+fn contiguous(n_clients: usize) -> Vec<Vec<usize>> {
+    let own = SITES / n_clients;
+    (0..n_clients).map(|client| (client * own..(client + 1) * own).collect()).collect()
 }
 
 /// Equal shards of sites; those of gene g are g · S/G to (g + 1) · S/G. Each client draws the gene of its next site by
@@ -145,6 +156,9 @@ mod tests {
             };
             purity.push(shards.iter().map(commonest).sum::<f64>() / 16.0);
         }
+        let in_order = contiguous(16);
+        assert_eq!(in_order.concat(), (0..SITES).collect::<Vec<_>>());
+        assert!(in_order.iter().all(|shard| shard.len() == SITES / 16));
         assert!(purity[0] < 0.4 && purity[1] > 0.4 && purity[1] < 0.9 && purity[2] > 0.9, "{purity:?}");
     }
 }

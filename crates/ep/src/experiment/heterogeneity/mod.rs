@@ -31,10 +31,12 @@ enum Shards {
     Beacons(f64),
     /// Trees: concentration of the Dirichlet law by which each client mixes sites of several genes.
     Genes(f64),
+    /// Trees: each client has the next sites of the alignment, in which the genes lie one after the other.
+    Contiguous,
 }
 
 /// From alike to unlike.
-const SHARDS: [Shards; 9] = [
+const SHARDS: [Shards; 10] = [
     Shards::Beacons(0.0),
     Shards::Beacons(1.0),
     Shards::Beacons(2.0),
@@ -44,6 +46,7 @@ const SHARDS: [Shards; 9] = [
     Shards::Genes(1.0),
     Shards::Genes(0.1),
     Shards::Genes(0.001),
+    Shards::Contiguous,
 ];
 
 /// The two kinds of problems.
@@ -53,7 +56,7 @@ impl Shards {
     fn kind(self) -> &'static str {
         match self {
             Shards::Beacons(_) => KINDS[0],
-            Shards::Genes(_) => KINDS[1],
+            Shards::Genes(_) | Shards::Contiguous => KINDS[1],
         }
     }
 
@@ -62,6 +65,7 @@ impl Shards {
         match self {
             Shards::Beacons(apart) => format!("{apart} apart"),
             Shards::Genes(concentration) => format!("Dirichlet {concentration}"),
+            Shards::Contiguous => "contiguous".into(),
         }
     }
 
@@ -94,7 +98,7 @@ impl Experiment for Heterogeneity {
     }
 
     fn plan(&self) -> u32 {
-        2
+        3
     }
 
     fn tasks(&self, options: &Options) -> Result<Vec<Task>> {
@@ -107,8 +111,9 @@ impl Experiment for Heterogeneity {
                     tasks.push(Task::new(vec![cell.clone()], move |record| match shards {
                         Shards::Beacons(apart) => measure(beacons(clients, apart, quick)?, &cell, record),
                         Shards::Genes(concentration) => {
-                            measure(genes(clients, concentration, quick, seed)?, &cell, record)
+                            measure(genes(clients, Some(concentration), quick, seed)?, &cell, record)
                         }
+                        Shards::Contiguous => measure(genes(clients, None, quick, seed)?, &cell, record),
                     }));
                 }
             }

@@ -70,7 +70,8 @@ pub(super) fn page(options: &Options, results: &Results) -> Result<Page> {
          deviation {DEVIATION} around the middle, for every N and whatever the clients are: client n has deviation {DEVIATION} √N, and its centre \
          lies so many of these deviations away, evenly on a circle (0: all are alike; 4: the product lies where each client has \
          nearly nothing). **Trees**: {SITES} sites of {TAXA} taxa, {GENES} genes with a tree each, dealt in equal parts; each \
-         client mixes genes by a Dirichlet law (100: alike; 0.001: one gene each), likelihoods to the power {TEMPER}. \
+         client mixes genes by a Dirichlet law (100: alike; 0.001: one gene each), or has the next sites of the alignment, in which the genes lie one after the other \
+         (contiguous), likelihoods to the power {TEMPER}. \
          Clients are small (two hidden layers of {HIDDEN}) and trained for {} steps of {BATCH} walks, so that there are errors to foretell. \
          The aggregate is exact: the clients' errors alone count. Exact L1 (0 to 2), mean and range over seeds:\n\n",
         STEPS[quick]
