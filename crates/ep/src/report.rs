@@ -168,7 +168,7 @@ pub struct RunReport<T> {
     /// Steps of the last server training.
     pub server_steps: u64,
     /// How far the clients' summed scores differ between paths to one object, nats; 0 for clients without error. None where
-    /// there is a single client.
+    /// there is a single client, or one path to each object.
     pub path_spread: Option<f64>,
     /// Time of each stage, over all processes that worked on the run.
     pub stages: Vec<StageTime>,

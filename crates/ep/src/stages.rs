@@ -31,6 +31,8 @@ const SPREAD_TRAJECTORIES: (usize, usize) = (10, 400);
 const SPREAD_ACTIONS: usize = 40_000;
 /// Backward walks from each of the server's objects when the clients' scores are compared over paths.
 const SPREAD_WALKS: usize = 8;
+/// Less is rounding: there is one path to each object (sequences), nothing can be compared, and 0 would be no praise.
+const ROUNDING: f64 = 1e-9;
 
 /// What a stage needs besides its data.
 pub struct StageContext {
@@ -175,7 +177,7 @@ pub fn aggregate<D: Domain>(
         round,
         clients: metas,
         residual: Some(spec),
-        path_spread: Some(path_spread),
+        path_spread: (path_spread > ROUNDING).then_some(path_spread),
         seed: context.seed,
         steps: trained.steps,
         seconds: trained.seconds,

@@ -25,7 +25,8 @@ pub struct ServerMeta {
     pub round: u32,
     /// The clients and their weights w_n.
     pub clients: Vec<(ClientMeta, f64)>,
-    /// The residual network; none where a single client is the aggregate.
+    /// The residual network; none where a single client is the aggregate,
+    /// and where there is but one path to each object.
     pub residual: Option<PolicySpec>,
     /// Seed of the training.
     pub seed: u64,
