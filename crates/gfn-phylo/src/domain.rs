@@ -9,7 +9,7 @@ use gfn_core::{Environment, Error, Place, Result};
 use rustc_hash::FxHashMap;
 
 use crate::alignment::read_alignment;
-use crate::environment::{Forest, MergeForest, Pending, Subtree};
+use crate::environment::{Forest, MergeForest, Subtree};
 use crate::newick::NewickTree;
 use crate::recipe::recipe;
 use crate::reward::{TreePrior, TreeReward};
@@ -267,7 +267,7 @@ fn parse_object(env: &MergeForest, name: &str) -> Result<Forest> {
     }
     let outgroup_bin = if with_bins { Some(bin_of(top_length)?) } else { None };
     let root = trees.remove(&top).expect("the last one built");
-    let object = Forest { trees: vec![root], pending: Pending::None, outgroup_bin };
+    let object = env.object(root, outgroup_bin);
     debug_assert!({
         let mut actions = Vec::new();
         env.forward_actions(&object, &mut actions);

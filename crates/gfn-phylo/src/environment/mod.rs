@@ -1,10 +1,10 @@
 //! Unrooted trees built by merging: a forest over the ingroup, with the outgroup hung on the last root.
 
+mod forest;
 mod known;
 mod layout;
 mod subtree;
 
-use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use gfn_core::environment::fingerprint;
@@ -12,81 +12,14 @@ use gfn_core::{EnvSpec, Environment, Error, Heads, Result, StopRule};
 use rand::RngExt;
 use rand::rngs::ChaCha8Rng;
 use rustc_hash::FxHashSet;
+use smallvec::{SmallVec, smallvec};
 
+pub use forest::{Forest, Pending};
 pub use layout::FeatureLayout;
 pub use subtree::{Children, Subtree};
 
 use crate::branch::BranchLengths;
 use known::KnownSubtrees;
-
-/// A merge that is under way: branch lengths are chosen one action at a time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Pending {
-    /// None.
-    None,
-    /// The trees with these smallest leaves will be merged; the left edge's bin is next.
-    LeftBin {
-        /// Smallest leaf of the left tree.
-        left: u32,
-        /// Smallest leaf of the right tree.
-        right: u32,
-    },
-    /// The right edge's bin is next.
-    RightBin {
-        /// Smallest leaf of the left tree.
-        left: u32,
-        /// Smallest leaf of the right tree.
-        right: u32,
-        /// Bin of the left edge.
-        left_bin: u8,
-    },
-}
-
-/// A forest of rooted binary trees over disjoint sets of ingroup leaves.
-#[derive(Debug, Clone)]
-pub struct Forest {
-    /// Trees by increasing smallest leaf.
-    pub trees: Vec<Arc<Subtree>>,
-    /// The merge under way.
-    pub pending: Pending,
-    /// Bin of the edge to the outgroup, chosen last.
-    pub outgroup_bin: Option<u8>,
-}
-
-impl PartialEq for Forest {
-    fn eq(&self, other: &Self) -> bool {
-        self.trees.len() == other.trees.len()
-            && self.pending == other.pending
-            && self.outgroup_bin == other.outgroup_bin
-            && self.trees.iter().zip(&other.trees).all(|(a, b)| a.hash == b.hash)
-    }
-}
-
-impl Eq for Forest {}
-
-impl Hash for Forest {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        let sum = self.trees.iter().fold(0u128, |sum, t| sum.wrapping_add(t.hash));
-        state.write_u64(sum as u64);
-        self.pending.hash(state);
-        self.outgroup_bin.hash(state);
-    }
-}
-
-impl Forest {
-    /// The ingroup tree of a complete object.
-    pub fn root(&self) -> Option<&Arc<Subtree>> {
-        (self.trees.len() == 1).then(|| &self.trees[0])
-    }
-
-    fn position(&self, smallest_leaf: u32) -> usize {
-        self.trees.binary_search_by_key(&smallest_leaf, |t| t.smallest_leaf).expect("a tree of this forest")
-    }
-
-    fn n_internal(&self) -> u32 {
-        self.trees.iter().map(|t| t.n_internal).sum()
-    }
-}
 
 /// The environment of merge forests (docs/mathematics.md §5).
 ///
@@ -109,6 +42,8 @@ pub struct MergeForest {
 
 /// Fewest taxa that leave a choice between topologies.
 pub const MIN_TAXA: usize = 4;
+/// Inner nodes of a drawn tree that need no memory of their own.
+const NODES_IN_PLACE: usize = 32;
 /// Most taxa: beyond, a policy over all pairs of leaves does not fit into memory.
 pub const MAX_TAXA: usize = 200;
 
@@ -194,7 +129,7 @@ impl MergeForest {
 
     /// The object with this ingroup tree (and outgroup bin, where lengths are chosen).
     pub fn object(&self, root: Arc<Subtree>, outgroup_bin: Option<u8>) -> Forest {
-        Forest { trees: vec![root], pending: Pending::None, outgroup_bin }
+        Forest { trees: smallvec![root], pending: Pending::None, outgroup_bin }
     }
 
     /// The tree of two trees of this environment; `bins` belong to `a` and `b` in this order.
@@ -225,22 +160,15 @@ impl MergeForest {
         self.layout.n_leaves
     }
 
-    fn merged(&self, forest: &Forest, left: u32, right: u32, bins: (u8, u8)) -> Forest {
-        let (l, r) = (forest.position(left), forest.position(right));
-        let mut trees = forest.trees.clone();
-        let right = trees.remove(r);
-        trees[l] = self.merge(&forest.trees[l], &right, bins);
-        Forest { trees, pending: Pending::None, outgroup_bin: None }
+    /// The tree below a node; the children of the nodes after the leaves are given.
+    fn tree_below(&self, node: usize, children: &[[u32; 2]], bin: &mut impl FnMut() -> u8) -> Arc<Subtree> {
+        let Some(inner) = node.checked_sub(self.leaves.len()) else { return Arc::clone(&self.leaves[node]) };
+        let [a, b] = children[inner].map(|child| self.tree_below(child as usize, children, bin));
+        self.merge(&a, &b, (bin(), bin()))
     }
 
-    fn split(&self, forest: &Forest, smallest_leaf: u32) -> (Forest, Children) {
-        let position = forest.position(smallest_leaf);
-        let children = forest.trees[position].children.clone().expect("a tree that can be undone");
-        let mut trees = forest.trees.clone();
-        trees[position] = Arc::clone(&children.left);
-        let place = trees.partition_point(|t| t.smallest_leaf < children.right.smallest_leaf);
-        trees.insert(place, Arc::clone(&children.right));
-        (Forest { trees, pending: Pending::None, outgroup_bin: None }, children)
+    fn merged(&self, forest: &Forest, left: u32, right: u32, bins: (u8, u8)) -> Forest {
+        forest.merged(left, right, |left, right| self.merge(left, right, bins))
     }
 }
 
@@ -252,7 +180,7 @@ impl Environment for MergeForest {
     }
 
     fn initial(&self) -> Forest {
-        Forest { trees: self.leaves.clone(), pending: Pending::None, outgroup_bin: None }
+        Forest { trees: self.leaves.iter().cloned().collect(), pending: Pending::None, outgroup_bin: None }
     }
 
     fn forward_actions(&self, state: &Forest, actions: &mut Vec<u32>) {
@@ -321,7 +249,7 @@ impl Environment for MergeForest {
                 }
             };
         }
-        let (mut forest, children) = self.split(state, backward_action);
+        let (mut forest, children) = state.split(backward_action);
         let (left, right) = (children.left.smallest_leaf, children.right.smallest_leaf);
         if self.with_bins() {
             forest.pending = Pending::RightBin { left, right, left_bin: children.bins.0 };
@@ -446,45 +374,33 @@ impl Environment for MergeForest {
     /// A uniform topology by random insertion of leaves into edges (root edge included), uniform bins.
     fn sample_object(&self, rng: &mut ChaCha8Rng) -> Option<Forest> {
         let m = self.ingroup.len();
-        // Nodes 0..m are leaves; node `none` is the parent of the root.
-        let none = usize::MAX;
-        let mut parent = vec![none; 2 * m - 1];
-        let mut children = vec![[none; 2]; 2 * m - 1];
+        // Nodes 0..m are leaves; `none` is the parent of the root. An edge is known by the node below it.
+        let none = u32::MAX;
+        let mut parent: SmallVec<[u32; 2 * NODES_IN_PLACE]> = smallvec![none; 2 * m - 1];
+        // Of the nodes m, m + 1, ….
+        let mut children: SmallVec<[[u32; 2]; NODES_IN_PLACE]> = smallvec![[none; 2]; m - 1];
         let mut root = 0;
-        let mut edges = vec![0usize];
         for leaf in 1..m {
-            let below = edges[rng.random_range(0..edges.len())];
+            // With each leaf an edge for it and one for the node that it hangs on were added.
+            let edge = rng.random_range(0..2 * leaf - 1);
+            let below = if edge.is_multiple_of(2) { edge / 2 } else { m + edge / 2 };
             let node = m + leaf - 1;
             let above = parent[below];
-            children[node] = [below, leaf];
+            children[leaf - 1] = [below as u32, leaf as u32];
             parent[node] = above;
-            parent[below] = node;
-            parent[leaf] = node;
+            parent[below] = node as u32;
+            parent[leaf] = node as u32;
             if above == none {
                 root = node;
             } else {
-                let side = usize::from(children[above][1] == below);
-                children[above][side] = node;
+                let pair = &mut children[above as usize - m];
+                pair[usize::from(pair[1] == below as u32)] = node as u32;
             }
-            edges.extend([node, leaf]);
-        }
-        let mut order = vec![root];
-        for i in 0.. {
-            let Some(&node) = order.get(i) else { break };
-            order.extend(children[node].iter().filter(|&&c| c != none));
         }
         let mut bin = || if self.with_bins() { rng.random_range(0..self.layout.n_bins) as u8 } else { 0 };
-        let mut trees: Vec<Option<Arc<Subtree>>> = vec![None; 2 * m - 1];
-        for &node in order.iter().rev() {
-            trees[node] = Some(if node < m {
-                Arc::clone(&self.leaves[node])
-            } else {
-                let [a, b] = children[node].map(|c| trees[c].clone().expect("children come first"));
-                self.merge(&a, &b, (bin(), bin()))
-            });
-        }
+        let tree = self.tree_below(root, &children, &mut bin);
         let outgroup_bin = self.with_bins().then(&mut bin);
-        trees[root].take().map(|tree| self.object(tree, outgroup_bin))
+        Some(self.object(tree, outgroup_bin))
     }
 }
 
