@@ -8,10 +8,52 @@ use std::mem::MaybeUninit;
 /// Patterns are padded to a multiple of this, the widest vector in use.
 pub(super) const LANES: usize = 8;
 
-/// Four states of one category: four consecutive runs of `padded` numbers.
-#[inline(always)]
-fn states(block: &[f64], padded: usize) -> [&[f64]; 4] {
-    std::array::from_fn(|state| &block[state * padded..][..padded])
+/// A subtree as the loops read it: the conditional likelihoods of its four states, pattern by pattern.
+pub(super) trait Child: Copy {
+    /// What a loop holds of `padded` patterns.
+    type Patterns: Copy;
+    /// Checks that there are so many.
+    fn patterns(self, padded: usize) -> Self::Patterns;
+    /// The four states of a pattern.
+    fn at(patterns: Self::Patterns, pattern: usize) -> [f64; 4];
+}
+
+/// An inner node: four runs of numbers, one after the other.
+#[derive(Clone, Copy)]
+pub(super) struct Inner<'a>(pub &'a [f64]);
+
+/// A leaf: a set of states for each pattern, one bit each.
+#[derive(Clone, Copy)]
+pub(super) struct Leaf<'a>(pub &'a [u8]);
+
+impl<'a> Child for Inner<'a> {
+    type Patterns = [&'a [f64]; 4];
+
+    #[inline(always)]
+    fn patterns(self, padded: usize) -> [&'a [f64]; 4] {
+        std::array::from_fn(|state| &self.0[state * padded..][..padded])
+    }
+
+    #[inline(always)]
+    fn at([s0, s1, s2, s3]: [&'a [f64]; 4], pattern: usize) -> [f64; 4] {
+        [s0[pattern], s1[pattern], s2[pattern], s3[pattern]]
+    }
+}
+
+impl<'a> Child for Leaf<'a> {
+    type Patterns = &'a [u8];
+
+    #[inline(always)]
+    fn patterns(self, padded: usize) -> &'a [u8] {
+        &self.0[..padded]
+    }
+
+    /// One for the states of the set, else zero.
+    #[inline(always)]
+    fn at(sets: &'a [u8], pattern: usize) -> [f64; 4] {
+        let set = u64::from(sets[pattern]);
+        std::array::from_fn(|state| if set & 1 << state != 0 { 1.0 } else { 0.0 })
+    }
 }
 
 #[inline(always)]
@@ -37,19 +79,19 @@ fn multiply_add<const FUSED: bool>(a: f64, b: f64, c: f64) -> f64 {
 }
 
 #[inline(always)]
-fn merge_jukes_cantor_body<const FUSED: bool>(
+fn merge_jukes_cantor_body<const FUSED: bool, A: Child, B: Child>(
     out: &mut [MaybeUninit<f64>],
-    a: &[f64],
+    a: A,
     ta: [f64; 2],
-    b: &[f64],
+    b: B,
     tb: [f64; 2],
     padded: usize,
 ) -> f64 {
-    let ([a0, a1, a2, a3], [b0, b1, b2, b3]) = (states(a, padded), states(b, padded));
+    let (a, b) = (a.patterns(padded), b.patterns(padded));
     let [o0, o1, o2, o3] = states_mut(out, padded);
     let mut lowest = f64::INFINITY.to_bits();
     for i in 0..padded {
-        let (x, y) = ([a0[i], a1[i], a2[i], a3[i]], [b0[i], b1[i], b2[i], b3[i]]);
+        let (x, y) = (A::at(a, i), B::at(b, i));
         let all_x = ta[1] * ((x[0] + x[1]) + (x[2] + x[3]));
         let all_y = tb[1] * ((y[0] + y[1]) + (y[2] + y[3]));
         let r0 = multiply_add::<FUSED>(ta[0], x[0], all_x) * multiply_add::<FUSED>(tb[0], y[0], all_y);
@@ -72,21 +114,26 @@ fn row<const FUSED: bool>(m: &[f64; 16], state: usize, x: [f64; 4]) -> f64 {
     multiply_add::<FUSED>(m[3], x[3], multiply_add::<FUSED>(m[2], x[2], sum))
 }
 
+/// In the frame of a function it aligns what the compiler keeps there besides: the numbers of two matrices do not all fit
+/// into registers, and vectors across two lines of the cache take twice as long to read.
+#[repr(align(64))]
+struct Aligned<T>(T);
+
 #[inline(always)]
-fn merge_general_body<const FUSED: bool>(
+fn merge_general_body<const FUSED: bool, A: Child, B: Child>(
     out: &mut [MaybeUninit<f64>],
-    a: &[f64],
+    a: A,
     ta: &[f64; 16],
-    b: &[f64],
+    b: B,
     tb: &[f64; 16],
     padded: usize,
 ) -> f64 {
-    let (ta, tb) = (*ta, *tb);
-    let ([a0, a1, a2, a3], [b0, b1, b2, b3]) = (states(a, padded), states(b, padded));
+    let [ta, tb] = std::hint::black_box(&Aligned([*ta, *tb])).0;
+    let (a, b) = (a.patterns(padded), b.patterns(padded));
     let [o0, o1, o2, o3] = states_mut(out, padded);
     let mut lowest = f64::INFINITY.to_bits();
     for i in 0..padded {
-        let (x, y) = ([a0[i], a1[i], a2[i], a3[i]], [b0[i], b1[i], b2[i], b3[i]]);
+        let (x, y) = (A::at(a, i), B::at(b, i));
         let r0 = row::<FUSED>(&ta, 0, x) * row::<FUSED>(&tb, 0, y);
         let r1 = row::<FUSED>(&ta, 1, x) * row::<FUSED>(&tb, 1, y);
         let r2 = row::<FUSED>(&ta, 2, x) * row::<FUSED>(&tb, 2, y);
@@ -102,40 +149,40 @@ fn merge_general_body<const FUSED: bool>(
 
 /// `sums[p] += Σ_s a_s (same·b_s + other·Σ b)`: with the frequencies (1/4) inside `joint`.
 #[inline(always)]
-fn join_jukes_cantor_body<const FUSED: bool>(
+fn join_jukes_cantor_body<const FUSED: bool, A: Child, B: Child>(
     sums: &mut [f64],
-    a: &[f64],
-    b: &[f64],
+    a: A,
+    b: B,
     joint: [f64; 2],
     padded: usize,
 ) {
-    let ([a0, a1, a2, a3], [b0, b1, b2, b3]) = (states(a, padded), states(b, padded));
+    let (a, b) = (a.patterns(padded), b.patterns(padded));
     let sums = &mut sums[..padded];
     for i in 0..padded {
-        let equal = (a0[i] * b0[i] + a1[i] * b1[i]) + (a2[i] * b2[i] + a3[i] * b3[i]);
-        let all = ((a0[i] + a1[i]) + (a2[i] + a3[i])) * ((b0[i] + b1[i]) + (b2[i] + b3[i]));
+        let (x, y) = (A::at(a, i), B::at(b, i));
+        let equal = (x[0] * y[0] + x[1] * y[1]) + (x[2] * y[2] + x[3] * y[3]);
+        let all = ((x[0] + x[1]) + (x[2] + x[3])) * ((y[0] + y[1]) + (y[2] + y[3]));
         sums[i] += multiply_add::<FUSED>(equal, joint[0], all * joint[1]);
     }
 }
 
 /// `sums[p] += Σ_st a_s joint_st b_t`, where `joint_st = π_s P_st`.
 #[inline(always)]
-fn join_general_body<const FUSED: bool>(
+fn join_general_body<const FUSED: bool, A: Child, B: Child>(
     sums: &mut [f64],
-    a: &[f64],
-    b: &[f64],
+    a: A,
+    b: B,
     joint: &[f64; 16],
     padded: usize,
 ) {
     let joint = *joint;
-    let ([a0, a1, a2, a3], [b0, b1, b2, b3]) = (states(a, padded), states(b, padded));
+    let (a, b) = (a.patterns(padded), b.patterns(padded));
     let sums = &mut sums[..padded];
     for i in 0..padded {
-        let y = [b0[i], b1[i], b2[i], b3[i]];
-        let rest =
-            multiply_add::<FUSED>(a2[i], row::<FUSED>(&joint, 2, y), a3[i] * row::<FUSED>(&joint, 3, y));
-        let two = multiply_add::<FUSED>(a1[i], row::<FUSED>(&joint, 1, y), rest);
-        sums[i] += multiply_add::<FUSED>(a0[i], row::<FUSED>(&joint, 0, y), two);
+        let (x, y) = (A::at(a, i), B::at(b, i));
+        let rest = multiply_add::<FUSED>(x[2], row::<FUSED>(&joint, 2, y), x[3] * row::<FUSED>(&joint, 3, y));
+        let two = multiply_add::<FUSED>(x[1], row::<FUSED>(&joint, 1, y), rest);
+        sums[i] += multiply_add::<FUSED>(x[0], row::<FUSED>(&joint, 0, y), two);
     }
 }
 
@@ -214,21 +261,21 @@ impl Extension {
 
 /// Defines a function that calls `$body` compiled for the extension given as its first argument.
 macro_rules! dispatched {
-    ($(#[$doc:meta])* $name:ident, $body:ident, ($($argument:ident: $kind:ty),*) -> $result:ty) => {
+    ($(#[$doc:meta])* $name:ident, $body:ident<$($child:ident),*>, ($($argument:ident: $kind:ty),*) -> $result:ty) => {
         $(#[$doc])*
-        pub(super) fn $name(extension: Extension, $($argument: $kind),*) -> $result {
+        pub(super) fn $name<$($child: Child),*>(extension: Extension, $($argument: $kind),*) -> $result {
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avx512f,avx512dq,fma")]
-            fn avx512($($argument: $kind),*) -> $result {
-                $body::<true>($($argument),*)
+            fn avx512<$($child: Child),*>($($argument: $kind),*) -> $result {
+                $body::<true, $($child),*>($($argument),*)
             }
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avx2,fma")]
-            fn avx2($($argument: $kind),*) -> $result {
-                $body::<true>($($argument),*)
+            fn avx2<$($child: Child),*>($($argument: $kind),*) -> $result {
+                $body::<true, $($child),*>($($argument),*)
             }
             match extension {
-                Extension::Portable => $body::<false>($($argument),*),
+                Extension::Portable => $body::<false, $($child),*>($($argument),*),
                 // SAFETY: `Extension::detect` gives these only where the processor has the features.
                 #[cfg(target_arch = "x86_64")]
                 Extension::Avx2 => unsafe { avx2($($argument),*) },
@@ -242,27 +289,27 @@ macro_rules! dispatched {
 
 dispatched!(
     /// Writes all of `out_s = (P_a a)_s (P_b b)_s` under JC69; returns the smallest over patterns of the largest over states.
-    merge_jukes_cantor, merge_jukes_cantor_body,
-    (out: &mut [MaybeUninit<f64>], a: &[f64], ta: [f64; 2], b: &[f64], tb: [f64; 2], padded: usize) -> f64
+    merge_jukes_cantor, merge_jukes_cantor_body<A, B>,
+    (out: &mut [MaybeUninit<f64>], a: A, ta: [f64; 2], b: B, tb: [f64; 2], padded: usize) -> f64
 );
 dispatched!(
     /// As [`merge_jukes_cantor`], with any matrices (row-major).
-    merge_general, merge_general_body,
-    (out: &mut [MaybeUninit<f64>], a: &[f64], ta: &[f64; 16], b: &[f64], tb: &[f64; 16], padded: usize) -> f64
+    merge_general, merge_general_body<A, B>,
+    (out: &mut [MaybeUninit<f64>], a: A, ta: &[f64; 16], b: B, tb: &[f64; 16], padded: usize) -> f64
 );
 dispatched!(
     /// Adds a category's site likelihoods across one edge under JC69.
-    join_jukes_cantor, join_jukes_cantor_body,
-    (sums: &mut [f64], a: &[f64], b: &[f64], joint: [f64; 2], padded: usize) -> ()
+    join_jukes_cantor, join_jukes_cantor_body<A, B>,
+    (sums: &mut [f64], a: A, b: B, joint: [f64; 2], padded: usize) -> ()
 );
 dispatched!(
     /// Adds a category's site likelihoods across one edge.
-    join_general, join_general_body,
-    (sums: &mut [f64], a: &[f64], b: &[f64], joint: &[f64; 16], padded: usize) -> ()
+    join_general, join_general_body<A, B>,
+    (sums: &mut [f64], a: A, b: B, joint: &[f64; 16], padded: usize) -> ()
 );
 dispatched!(
     /// Weighted sum of natural logarithms of normal positive values (length a multiple of 8), else `None`.
-    weighted_logarithms, weighted_logarithms_body,
+    weighted_logarithms, weighted_logarithms_body<>,
     (values: &[f64], weights: &[f64]) -> Option<f64>
 );
 
@@ -315,12 +362,13 @@ mod tests {
                 let mut jc = vec![MaybeUninit::new(f64::NAN); 4 * padded];
                 let mut general = jc.clone();
                 let (mut x, mut y) = (vec![0.0; padded], vec![0.0; padded]);
+                let (a, b) = (Inner(&a), Inner(&b));
                 let lowest = [
-                    merge_jukes_cantor(extension, &mut jc, &a, [m[0], m[1]], &b, [m[2], m[3]], padded),
-                    merge_general(extension, &mut general, &a, &ta, &b, &tb, padded),
+                    merge_jukes_cantor(extension, &mut jc, a, [m[0], m[1]], b, [m[2], m[3]], padded),
+                    merge_general(extension, &mut general, a, &ta, b, &tb, padded),
                 ];
-                join_jukes_cantor(extension, &mut x, &a, &b, [m[0], m[1]], padded);
-                join_general(extension, &mut y, &a, &b, &ta, padded);
+                join_jukes_cantor(extension, &mut x, a, b, [m[0], m[1]], padded);
+                join_general(extension, &mut y, a, b, &ta, padded);
                 // SAFETY: they were made of numbers.
                 let written = |values: Vec<MaybeUninit<f64>>| -> Vec<f64> {
                     values.into_iter().map(|value| unsafe { value.assume_init() }).collect()
@@ -340,6 +388,63 @@ mod tests {
             }
             let highest = |p: usize| (0..4).map(|s| portable.0[s * padded + p]).fold(0.0, f64::max);
             prop_assert_eq!(portable.4[0], (0..padded).map(highest).fold(f64::INFINITY, f64::min));
+        }
+    }
+
+    /// Sets of states and the numbers that they stand for give the same bits, in every place and compilation.
+    #[test]
+    fn leaves_are_read_as_their_numbers() {
+        let padded = 2 * LANES;
+        let sets: Vec<u8> = (0..16).collect();
+        let mut numbers = vec![0.0; 4 * padded];
+        for (pattern, set) in sets.iter().enumerate() {
+            (0..4).for_each(|state| numbers[state * padded + pattern] = f64::from(set >> state & 1));
+        }
+        let other: Vec<f64> = (0..4 * padded).map(|k| (k as f64).sin().abs()).collect();
+        let matrix = |shift: f64| std::array::from_fn(|k| (k as f64 + shift).cos().abs());
+        let (ta, tb) = (matrix(1.0), matrix(2.0));
+        for extension in extensions() {
+            let with = |a: &dyn Fn(&mut [Vec<f64>; 4]) -> [f64; 2]| {
+                let mut found = std::array::from_fn(|_| vec![0.5; padded]);
+                (a(&mut found), found)
+            };
+            fn all<A: Child, B: Child>(
+                extension: Extension,
+                (a, b): (A, B),
+                (ta, tb): (&[f64; 16], &[f64; 16]),
+                found: &mut [Vec<f64>; 4],
+            ) -> [f64; 2] {
+                let padded = found[0].len();
+                let pair = |m: &[f64; 16]| [m[0], m[1]];
+                let mut merged = [vec![MaybeUninit::new(f64::NAN); 4 * padded], Vec::new()];
+                merged[1] = merged[0].clone();
+                let lowest = [
+                    merge_jukes_cantor(extension, &mut merged[0], a, pair(ta), b, pair(tb), padded),
+                    merge_general(extension, &mut merged[1], a, ta, b, tb, padded),
+                ];
+                let [jukes_cantor, general, x, y] = found;
+                join_jukes_cantor(extension, x, a, b, pair(ta), padded);
+                join_general(extension, y, a, b, ta, padded);
+                for (written, merged) in [jukes_cantor, general].into_iter().zip(merged) {
+                    // SAFETY: they were made of numbers.
+                    *written = merged.into_iter().map(|value| unsafe { value.assume_init() }).collect();
+                }
+                lowest
+            }
+            let (leaf, plain, inner) = (Leaf(&sets), Inner(&numbers), Inner(&other));
+            let m = (&ta, &tb);
+            assert_eq!(
+                with(&|found| all(extension, (leaf, inner), m, found)),
+                with(&|found| all(extension, (plain, inner), m, found))
+            );
+            assert_eq!(
+                with(&|found| all(extension, (inner, leaf), m, found)),
+                with(&|found| all(extension, (inner, plain), m, found))
+            );
+            assert_eq!(
+                with(&|found| all(extension, (leaf, leaf), m, found)),
+                with(&|found| all(extension, (plain, plain), m, found))
+            );
         }
     }
 

@@ -1,5 +1,7 @@
 //! Conditional likelihoods of a rooted subtree, scaled so that they never underflow.
 
+use super::kernels::{Inner, Leaf};
+
 /// A pattern is rescaled when its largest value falls below this, 2^-256.
 pub(super) const SCALING_THRESHOLD: f64 = f64::from_bits((1023 - 256) << 52);
 
@@ -7,33 +9,51 @@ pub(super) const SCALING_THRESHOLD: f64 = f64::from_bits((1023 - 256) << 52);
 /// of the subtree's leaves, given that state at its root (Felsenstein 1981).
 ///
 /// Stored as `values[category][state][pattern]`, patterns padded to a multiple of eight; the true value is
-/// `value · 2^exponent` with one whole exponent for each category and pattern. A leaf's vector is the same for all
-/// categories and stored once.
+/// `value · 2^exponent` with one whole exponent for each category and pattern. Of a leaf only the sets of states are
+/// stored, the same for all categories.
 ///
 /// The four states of a pattern share their exponent, as in every program that scales by pattern. A state that is less
 /// than 2^-1022 times as likely as the best one is lost; that takes dozens of leaves on one node (or on nodes joined
 /// by edges of length 0) with very short edges, and matters only if as many others contradict them there.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Partial {
+    /// Of an inner node.
     pub(super) values: Vec<f64>,
+    /// Of a leaf: the states of each pattern, one bit each.
+    pub(super) sets: Vec<u8>,
     /// Empty while all exponents are 0.
     pub(super) exponents: Vec<i32>,
     pub(super) padded: usize,
 }
 
 impl Partial {
+    /// A leaf with these sets of states, padded.
+    pub(super) fn leaf(sets: Vec<u8>) -> Partial {
+        Partial { padded: sets.len(), sets, ..Partial::default() }
+    }
+
     /// Size in memory.
     pub fn bytes(&self) -> usize {
         std::mem::size_of::<Partial>()
             + std::mem::size_of_val(self.values.as_slice())
+            + std::mem::size_of_val(self.sets.as_slice())
             + std::mem::size_of_val(self.exponents.as_slice())
     }
 
-    /// The four states of a category.
-    pub(super) fn block(&self, category: usize) -> &[f64] {
+    /// Whether it is a leaf.
+    pub(super) fn is_leaf(&self) -> bool {
+        self.values.is_empty()
+    }
+
+    /// The sets of a leaf.
+    pub(super) fn as_leaf(&self) -> Leaf<'_> {
+        Leaf(&self.sets)
+    }
+
+    /// The four states of a category of an inner node.
+    pub(super) fn as_inner(&self, category: usize) -> Inner<'_> {
         let size = 4 * self.padded;
-        let category = if self.values.len() == size { 0 } else { category };
-        &self.values[category * size..(category + 1) * size]
+        Inner(&self.values[category * size..(category + 1) * size])
     }
 
     /// The exponents of a category, `None` where all are 0.
@@ -82,7 +102,7 @@ mod tests {
         for (pattern, value) in given.iter().enumerate() {
             values[8 + pattern] = *value;
         }
-        let mut partial = Partial { values, exponents: vec![], padded: 8 };
+        let mut partial = Partial { values, padded: 8, ..Partial::default() };
         partial.rescale();
         for (pattern, value) in given.iter().enumerate() {
             let (scaled, exponent) = (partial.values[8 + pattern], partial.exponents[pattern]);

@@ -13,6 +13,31 @@ use crate::characters::ALL_STATES;
 use crate::model::SubstitutionModel;
 use crate::patterns::SitePatterns;
 
+/// What two subtrees are to the loops, inner nodes or leaves: the same expression for each of the four cases, of which each has
+/// a loop of its own.
+macro_rules! with_children {
+    (($a:ident, $b:ident), $category:ident, |$x:ident, $y:ident| $work:expr) => {
+        match ($a.is_leaf(), $b.is_leaf()) {
+            (false, false) => {
+                let ($x, $y) = ($a.as_inner($category), $b.as_inner($category));
+                $work
+            }
+            (true, false) => {
+                let ($x, $y) = ($a.as_leaf(), $b.as_inner($category));
+                $work
+            }
+            (false, true) => {
+                let ($x, $y) = ($a.as_inner($category), $b.as_leaf());
+                $work
+            }
+            (true, true) => {
+                let ($x, $y) = ($a.as_leaf(), $b.as_leaf());
+                $work
+            }
+        }
+    };
+}
+
 /// The likelihood of trees for one alignment under one model with fixed parameters (Felsenstein, *Journal of
 /// Molecular Evolution* 17, 1981).
 ///
@@ -107,7 +132,7 @@ impl Likelihood {
         self.process.category_rates().len()
     }
 
-    /// The vector of a leaf: one for the states of its set, else zero; shared, not copied.
+    /// The vector of a leaf, one for the states of its set and else zero: shared, not copied.
     ///
     /// # Panics
     /// If there is no such taxon.
@@ -145,16 +170,16 @@ impl Likelihood {
         let padded = self.weights.len();
         let n_categories = self.n_categories();
         let size = n_categories * 4 * padded;
-        let Partial { values, exponents, .. } = target;
+        let Partial { values, exponents, sets, .. } = target;
+        sets.clear();
         values.clear();
         values.reserve_exact(size);
         let mut lowest = f64::INFINITY;
         for category in 0..n_categories {
             let free: &mut [MaybeUninit<f64>] = values.spare_capacity_mut();
             let out = &mut free[4 * padded * category..4 * padded * (category + 1)];
-            let (x, y) = (a.block(category), b.block(category));
             let extension = self.extension;
-            let reached = match (&ta.0, &tb.0) {
+            let reached = with_children!((a, b), category, |x, y| match (&ta.0, &tb.0) {
                 (Categories::JukesCantor(ta), Categories::JukesCantor(tb)) => {
                     kernels::merge_jukes_cantor(extension, out, x, ta[category], y, tb[category], padded)
                 }
@@ -162,7 +187,7 @@ impl Likelihood {
                     kernels::merge_general(extension, out, x, &ta[category], y, &tb[category], padded)
                 }
                 _ => panic!("transitions of two different models"),
-            };
+            });
             lowest = lowest.min(reached);
         }
         // SAFETY: so many numbers there is room for, and the loops above have written all of them.
@@ -229,8 +254,7 @@ impl Likelihood {
     /// Adds `share` times the site likelihoods of a category (without their exponents) to `sites`.
     fn join(&self, sites: &mut [f64], a: &Partial, b: &Partial, t: &Transition, category: usize, share: f64) {
         let padded = self.weights.len();
-        let (x, y) = (a.block(category), b.block(category));
-        match &t.0 {
+        with_children!((a, b), category, |x, y| match &t.0 {
             Categories::JukesCantor(pairs) => {
                 let joint = pairs[category].map(|value| 0.25 * share * value);
                 kernels::join_jukes_cantor(self.extension, sites, x, y, joint, padded);
@@ -241,7 +265,7 @@ impl Likelihood {
                 let joint = std::array::from_fn(|entry| share * frequencies[entry / 4] * matrix[entry]);
                 kernels::join_general(self.extension, sites, x, y, &joint, padded);
             }
-        }
+        })
     }
 
     fn sum_of_logarithms(&self, logarithm: impl Fn(usize) -> f64) -> f64 {
@@ -251,8 +275,7 @@ impl Likelihood {
 
     /// A vector of ones: the subtree without leaves.
     pub(super) fn no_leaves(&self) -> Partial {
-        let padded = self.weights.len();
-        Partial { values: vec![1.0; 4 * padded], exponents: Vec::new(), padded }
+        Partial::leaf(vec![ALL_STATES; self.weights.len()])
     }
 
     /// The index of a taxon by its exact name.
@@ -274,11 +297,7 @@ fn power_of_two(exponent: i32) -> f64 {
 }
 
 fn leaf(row: &[u8], kept: &[usize], padded: usize) -> Partial {
-    let mut values = vec![1.0; 4 * padded];
-    for (place, &pattern) in kept.iter().enumerate() {
-        for state in 0..4 {
-            values[state * padded + place] = f64::from(row[pattern] >> state & 1);
-        }
-    }
-    Partial { values, exponents: Vec::new(), padded }
+    let mut sets: Vec<u8> = kept.iter().map(|&pattern| row[pattern]).collect();
+    sets.resize(padded, ALL_STATES);
+    Partial::leaf(sets)
 }
