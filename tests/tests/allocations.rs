@@ -11,10 +11,12 @@ use gfn_core::aggregate::{ClientEnsemble, ClientLogits};
 use gfn_core::grid::{BeaconReward, Cell as GridCell, Grid};
 use gfn_core::losses::Balance;
 use gfn_core::policy::{MlpSettings, Policy, PolicyKind, PolicySpec, Residual};
+use gfn_core::random::stream;
 use gfn_core::reward::{LogReward, RewardTarget, Target};
 use gfn_core::rollout::{Share, Source};
 use gfn_core::trainer::{TrainSettings, Trainer};
 use gfn_multiset::Multisets;
+use gfn_phylo::{Alignment, BranchLengths, MergeForest, SubstitutionModel, TreeReward};
 use gfn_seq::{PositionWeights, Sequences};
 
 /// Counts what it is asked for.
@@ -108,6 +110,9 @@ fn check<E: Environment>(env: E, reward: impl LogReward<E> + 'static, losses: &[
     }
     let flattened = Source::scaled(0.5, 0.05);
     compare("flattened walks", &target, losses[0], flattened, None);
+    if env.sample_object(&mut stream(1, "objects", 0)).is_some() {
+        compare("walks from uniform objects", &target, losses[0], Source::UniformObjects, None);
+    }
     // The server: two clients, asked for states that they have seen before.
     let kind = PolicyKind::Mlp(MlpSettings { hidden: vec![8], ..MlpSettings::default() });
     let client = |seed| -> (Arc<dyn Policy>, f64) {
@@ -142,6 +147,12 @@ fn no_allocation_per_trajectory() {
     let networks = DagEnvironment::new((0..4).map(|node| format!("X{node}")).collect()).unwrap();
     let reward = DagReward::bge(&networks, &simulation.tables[0], &BgeSettings::default()).unwrap();
     check(networks, reward, &all);
+    let taxa: Vec<String> = "abcdef".chars().map(String::from).collect();
+    let trees = MergeForest::new(taxa.clone(), 0, BranchLengths::fixed(0.1).unwrap()).unwrap();
+    let rows = (1..=6u32).map(|row| (0..40).map(|site| b"ACGT"[(site * row % 7 % 4) as usize]).collect());
+    let alignment = Alignment::new(taxa, rows.collect()).unwrap();
+    let reward = TreeReward::new(&trees, &alignment, &SubstitutionModel::jc69(), 1.0).unwrap();
+    check(trees, reward, &[Balance::Contrastive, Balance::Trajectory, Balance::Detailed]);
 }
 
 /// What is counted is there where states are too large to do without.
