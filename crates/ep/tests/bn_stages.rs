@@ -132,7 +132,8 @@ fn what_files_say(sites: &Sites) {
         "{said}"
     );
     let said = succeed(&["status", &folder.name("all-safetensors")]).out;
-    assert!(said.contains("aggregate after 0 extra rounds"), "{said}");
+    assert!(said.contains("aggregate of site-1, site-2, site-3 after 0 extra rounds"), "{said}");
+    assert!(said.contains("no file in this folder") && !said.contains("not trained"), "{said}");
     // Statistics are strictly those of the rows.
     let statistics = &folder.json("site-1.json")["statistics"];
     assert_eq!((&statistics["kind"], &statistics["n"]), (&"gaussian".into(), &30.into()));
@@ -185,7 +186,7 @@ fn a_second_message_and_stages_in_a_folder() {
     let round = ["--previous", &files[0], "--proposals", &proposals];
     succeed(&[&["train", product, "--data", &data, "--out", &file], &round[..], &few].concat());
     succeed(&[&["aggregate", product, &file, &files[1], "--out", &out], &few[..]].concat());
-    assert!(succeed(&["status", &out]).out.contains("aggregate after 1 extra rounds"));
+    assert!(succeed(&["status", &out]).out.contains("aggregate of site-1, site-2 after 1 extra rounds"));
 
     // A run folder with the pooled plan: clients write statistics, the server merges what is there.
     let schema = folder.name("data/schema.toml");

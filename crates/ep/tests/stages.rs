@@ -60,7 +60,7 @@ fn stages_in_a_folder_make_the_same_posterior_as_a_run() {
     let said = succeed(&["sample", &out, "-n", "300"]);
     assert!(said.out.contains("300 samples"), "{}", said.out);
     assert!(said.out.contains("policies only, no data"), "the server says so: {}", said.out);
-    assert!(status().contains("trained, 1 extra rounds") && status().contains("aggregate after 1"));
+    assert!(status().contains("trained, 1 extra rounds") && status().contains("after 1 extra rounds\n"));
 
     let run = folder.name("run");
     succeed(&[

@@ -33,11 +33,17 @@ pub fn status(arguments: &StatusArguments) -> Result<()> {
     let plan = Plan::of(&arguments.target)?;
     let target = &arguments.target;
     let mut text = format!("plan {} with {} clients\n", plan.fingerprint()?, plan.clients.len());
+    let aggregate = newest_round(target, server_file);
+    // Clients' files need not be in the folder of their aggregate.
+    let [no_file, no_statistics] = match aggregate {
+        Some(_) => ["no file in this folder", "no statistics in this folder"],
+        None => ["not trained", "no statistics"],
+    };
     let pooled = plan.networks().is_ok_and(|model| model.combine == Combine::Pooled);
     for (k, name) in plan.clients.iter().enumerate() {
         if pooled {
             let written = target.join(client_statistics(k)).exists();
-            let state = if written { "statistics written" } else { "no statistics" };
+            let state = if written { "statistics written" } else { no_statistics };
             text += &format!("  client {k} ({name}): {state}\n");
             continue;
         }
@@ -45,15 +51,20 @@ pub fn status(arguments: &StatusArguments) -> Result<()> {
         let training = target.join(client_checkpoint(k, done.map_or(0, |round| round + 1))).exists();
         let state = match (done, training) {
             (_, true) => "in training, or interrupted".to_string(),
-            (None, false) => "not trained".to_string(),
+            (None, false) => no_file.to_string(),
             (Some(0), false) => "trained".to_string(),
             (Some(round), false) => format!("trained, {round} extra rounds"),
         };
         text += &format!("  client {k} ({name}): {state}\n");
     }
-    text += &match newest_round(target, server_file) {
+    text += &match aggregate {
         None => "  server: no aggregate\n".to_string(),
-        Some(round) => format!("  server: aggregate after {round} extra rounds\n"),
+        Some(round) => {
+            let server = ServerModel::load(&target.join(server_file(round)))?;
+            let names: Vec<&str> =
+                server.meta.clients.iter().map(|(client, _)| client.client.as_str()).collect();
+            format!("  server: aggregate of {} after {round} extra rounds\n", names.join(", "))
+        }
     };
     text += if target.join("report.json").exists() { "  report: written\n" } else { "  report: none\n" };
     print(&text)
