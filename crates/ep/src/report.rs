@@ -66,7 +66,7 @@ pub struct ClientReport {
     pub residual_spread: ResidualSpread,
 }
 
-/// What importance weights log R(x) − S(τ) say, all natural logs. Only where the data are at hand.
+/// What importance weights log R(x) − log p(x) say, all natural logs. Only where the data are at hand.
 #[derive(Debug, Clone, Serialize)]
 pub struct WeightReport {
     /// log of the mean weight: estimates log p(D).
@@ -80,10 +80,9 @@ pub struct WeightReport {
     /// Pareto k̂ of the weights; above 0.7 reweighted estimates are unreliable. Not finite (null in JSON) where there
     /// are too few samples to fit it.
     pub pareto_k: f64,
-    /// Standard deviation of log R − S under the policy itself.
+    /// Standard deviation of log R − log p under the policy itself.
     pub residual_deviation: f64,
-    /// The same over trajectories walked backward from objects that a Markov chain on the data found: it sees mass the
-    /// policy never visits. None where there is no such chain.
+    /// The same over objects that a Markov chain on the data found: it sees mass the policy never visits. None where there is no such chain.
     pub independent_residual_deviation: Option<f64>,
 }
 

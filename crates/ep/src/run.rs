@@ -190,7 +190,7 @@ impl<'a, D: Domain> StageRunner<'a, D> {
             stop_if_interrupted("sampling")?;
             let n = self.settings.samples;
             self.progress.say(&format!("Sampling {n} {}.", self.domain.objects_word()));
-            write(draw(self.domain, server.policy.as_ref(), n, self.plan.seed)?)
+            write(draw(self.domain, server.policy.as_ref(), n, self.plan.seed, true)?)
         })
     }
 

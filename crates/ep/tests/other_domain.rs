@@ -136,7 +136,7 @@ fn run(domain: &Bags, settings: &RunSettings) -> (RunReport<Mean>, f64) {
         let env = domain.0.as_ref();
         let given = [vec![3, 0, 0, 0], vec![2, 1, 0, 0], vec![1, 1, 0, 1], vec![0, 0, 0, 3]];
         let given = given.map(Multiset::new).to_vec();
-        let spread = residual_deviation(env, server.policy.as_ref(), whole.reward.as_ref(), given, 1);
+        let spread = residual_deviation(env, server.policy.as_ref(), whole.reward.as_ref(), &given, 1)?;
         let (results, importance) = runner.sample(&server, |samples| {
             let total: u32 = samples.objects.iter().map(|x| x.counts()[0]).sum();
             let weights = samples.log_weights(env, whole.reward.as_ref());

@@ -1,7 +1,7 @@
 //! Distances between distributions, and what importance weights say about an estimate.
 //!
 //! Distributions are slices of probabilities over the same objects in the same order; log importance weights are
-//! log R(x) − S(τ) of independent draws (docs/mathematics.md §4), unnormalised. All logarithms are natural.
+//! log R(x) − S(τ), or log R(x) − log p̂(x), of independent draws (docs/mathematics.md §4), unnormalised. All logarithms are natural.
 
 use crate::math::{log_sum_exp, normalise_log_weights};
 

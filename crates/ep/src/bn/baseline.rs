@@ -2,6 +2,7 @@
 
 use gfn_bn::chain::{ChainSamples, ChainSettings, hill_climb, sample_structures};
 use gfn_bn::{Dag, DagDomain, DagReward};
+use gfn_core::Result;
 use gfn_core::domain::Domain;
 use gfn_core::policy::Policy;
 use serde::Serialize;
@@ -77,14 +78,14 @@ impl Found {
         &self.chains.edges
     }
 
-    /// Standard deviation of log R − S over fresh trajectories to graphs that the chains visited.
+    /// Standard deviation of log R − log p over graphs that the chains visited.
     pub fn independent_deviation(
         &self,
         domain: &DagDomain,
         policy: &dyn Policy,
         reward: &DagReward,
         seed: u64,
-    ) -> f64 {
+    ) -> Result<f64> {
         let graphs = &self.chains.graphs;
         let edges: usize = graphs.iter().map(|graph| graph.n_edges() + 1).sum();
         let d = domain.environment().n_nodes();
@@ -92,8 +93,8 @@ impl Found {
         let cost = (edges / graphs.len().max(1)).max(1) * d * d;
         let n = (WALK_ACTIONS / cost).clamp(INDEPENDENT_GRAPHS.0, INDEPENDENT_GRAPHS.1);
         let every = graphs.len().div_ceil(n).max(1);
-        let some = graphs.iter().step_by(every).cloned().collect();
-        residual_deviation(domain.environment().as_ref(), policy, reward, some, seed)
+        let some: Vec<Dag> = graphs.iter().step_by(every).cloned().collect();
+        residual_deviation(domain.environment().as_ref(), policy, reward, &some, seed)
     }
 
     /// Next to what was learned.

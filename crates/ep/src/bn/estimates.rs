@@ -108,9 +108,10 @@ pub fn write_results(
     if let Some(data) = &data {
         let reward = |graph: &Dag| data.reward.log_reward(env, graph);
         log_rewards = drawn.objects.par_iter().map(reward).collect();
-        let log_weights: Vec<f64> = log_rewards.iter().zip(&drawn.scores).map(|(r, s)| r - s).collect();
+        let pairs = log_rewards.iter().zip(&drawn.log_probabilities);
+        let log_weights: Vec<f64> = pairs.map(|(log_r, log_p)| log_r - log_p).collect();
         weights = gfn_core::math::normalise_log_weights(&log_weights);
-        let independent = data.found.independent_deviation(domain, data.policy, data.reward, seed);
+        let independent = data.found.independent_deviation(domain, data.policy, data.reward, seed)?;
         importance = Some(weight_report(&log_weights, Some(independent)));
     }
     let samples = GraphSamples { graphs: drawn.objects, log_rewards, weights };

@@ -106,7 +106,7 @@ pub fn sample_design<D: Design>(
     domain: &D,
     server: &ServerModel,
 ) -> Result<()> {
-    let samples = draw(domain, server.policy.as_ref(), n, plan.seed)?;
+    let samples = draw(domain, server.policy.as_ref(), n, plan.seed, false)?;
     let results = write_without_data(domain, out, plan.seed, samples, server)?;
     print(&format!(
         "{n} samples, {} distinct {}; most often (share of the samples):\n{}{}{}{NO_DATA}\n",

@@ -52,7 +52,7 @@ pub fn sample(arguments: &SampleArguments) -> Result<()> {
         Model::Phylo(model) => {
             let domain = model.domain()?;
             let (_locked, server) = newest_aggregate(out, &plan, &domain)?;
-            let samples = draw(&domain, server.policy.as_ref(), n, plan.seed)?;
+            let samples = draw(&domain, server.policy.as_ref(), n, plan.seed, false)?;
             let results = write_results(out, plan.seed, model, &domain, samples, None)?.results;
             let (distinct, best) = (results.sampled_topologies, best_lines(&results.best_topologies));
             print(&format!("{n} samples, {distinct} distinct topologies; the best:\n{best}{NO_DATA}\n"))
@@ -60,7 +60,7 @@ pub fn sample(arguments: &SampleArguments) -> Result<()> {
         Model::Bn(model) => {
             let domain = DagDomain::new(model.clone())?;
             let (_locked, server) = newest_aggregate(out, &plan, &domain)?;
-            let samples = draw(&domain, server.policy.as_ref(), n, plan.seed)?;
+            let samples = draw(&domain, server.policy.as_ref(), n, plan.seed, false)?;
             let pictured = write_networks(out, plan.seed, &domain, samples, None)?.pictured;
             let lines = picture_lines(&pictured);
             let (graphs, classes) = (pictured.sampled_graphs, pictured.sampled_classes);

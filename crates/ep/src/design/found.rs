@@ -77,7 +77,7 @@ pub struct Found<S> {
     pub sampled: Vec<u32>,
     /// Normalised importance weight of each sample; empty where the clients' data are not at hand.
     pub weights: Vec<f64>,
-    /// log R(x) − S(τ) of each sample; empty likewise.
+    /// log R(x) − log p(x) of each sample; empty likewise.
     pub log_weights: Vec<f64>,
     /// The Pareto front, as places of designs: no other sampled design is better for one client and worse for none. Empty
     /// where the clients' data are not at hand.
@@ -120,8 +120,8 @@ impl<S: Clone + Eq + std::hash::Hash + Send + Sync> Found<S> {
                 reweighted: 0.0,
             };
             let mut ratings: Vec<Rated> = objects.par_iter().map(rate).collect();
-            log_weights = (sampled.iter().zip(&samples.scores))
-                .map(|(&place, score)| ratings[place as usize].log_reward - score)
+            log_weights = (sampled.iter().zip(&samples.log_probabilities))
+                .map(|(&place, log_p)| ratings[place as usize].log_reward - log_p)
                 .collect();
             weights = normalise_log_weights(&log_weights);
             let log_z = log_partition.unwrap_or_else(|| log_mean_weight(&log_weights));

@@ -96,6 +96,6 @@ pub struct More {
     pub lines: String,
     /// Entries of `report.json`.
     pub report: Map<String, Value>,
-    /// Standard deviation of log R − S over objects that were found without the policy, where there are such.
+    /// Standard deviation of log R − log p over objects that were found without the policy, where there are such.
     pub independent_deviation: Option<f64>,
 }

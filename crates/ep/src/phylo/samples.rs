@@ -146,7 +146,7 @@ impl Estimates {
     }
 }
 
-/// Spread of log R − S over fresh merge orders of trees that topology Metropolis chains on the data visited.
+/// Spread of log R − log p over trees that topology Metropolis chains on the data visited.
 fn independent_deviation(
     seed: u64,
     model: &PhyloPlan,
@@ -172,5 +172,5 @@ fn independent_deviation(
         found.extend(std::iter::repeat_n(object, copies));
     }
     found.truncate(INDEPENDENT_TREES);
-    Ok(Some(residual_deviation(domain.environment().as_ref(), policy, reward, found, seed)))
+    residual_deviation(domain.environment().as_ref(), policy, reward, &found, seed).map(Some)
 }

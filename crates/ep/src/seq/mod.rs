@@ -145,7 +145,7 @@ impl Design for SequenceDomain {
         if let Some(preferences) = results.preferences
             && let Ok(transfer) = transfer(self, results.files, &preferences.weights)
         {
-            let reference = reference::compare(self, &transfer, results);
+            let reference = reference::compare(self, &transfer, results)?;
             more.lines += &reference.lines();
             more.independent_deviation = Some(reference.residual_deviation);
             more.report.insert("reference".into(), json!(reference));

@@ -1,5 +1,6 @@
 //! The aggregate against exact draws from the product of the clients, however many sequences there are.
 
+use gfn_core::Result;
 use gfn_core::domain::Domain;
 use gfn_core::math::mean_and_deviation;
 use gfn_core::random::stream;
@@ -38,11 +39,18 @@ pub struct Reference {
 }
 
 /// Draws and compares.
-pub fn compare(domain: &SequenceDomain, transfer: &Transfer, results: &Results<SequenceDomain>) -> Reference {
+///
+/// # Errors
+/// An interruption.
+pub fn compare(
+    domain: &SequenceDomain,
+    transfer: &Transfer,
+    results: &Results<SequenceDomain>,
+) -> Result<Reference> {
     let mut rng = stream(results.seed, "exact draws", 0);
     let draws: Vec<_> = (0..DRAWS).map(|_| transfer.sample(&mut rng)).collect();
     let env = domain.environment().as_ref();
-    let residuals = residuals(env, results.policy, transfer.product(), &draws, results.seed);
+    let residuals = residuals(env, results.policy, transfer.product(), &draws, results.seed)?;
     let log_z = transfer.log_partition();
     let log_ratios: Vec<f64> = residuals.iter().map(|residual| residual - log_z).collect();
     let lacking: Vec<f64> = log_ratios.iter().map(|r| 2.0 * (1.0 - (-r).exp()).max(0.0)).collect();
@@ -51,7 +59,7 @@ pub fn compare(domain: &SequenceDomain, transfer: &Transfer, results: &Results<S
     let (l1, l1_deviation) = mean_and_deviation(&lacking);
     let (best, best_log_reward) = transfer.best();
     let log_rewards = results.found.designs.iter().filter_map(|d| d.rated.as_ref()).map(|r| r.log_reward);
-    Reference {
+    Ok(Reference {
         draws: DRAWS,
         kl,
         kl_error: error(deviation),
@@ -61,7 +69,7 @@ pub fn compare(domain: &SequenceDomain, transfer: &Transfer, results: &Results<S
         best: domain.object_name(&best),
         best_log_reward,
         best_found: log_rewards.fold(f64::NEG_INFINITY, f64::max),
-    }
+    })
 }
 
 impl Reference {
