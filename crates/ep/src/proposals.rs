@@ -4,12 +4,19 @@ use std::path::Path;
 
 use gfn_core::domain::Domain;
 use gfn_core::tensor_file::write_atomically;
-use gfn_core::{Environment, Error, Place, Result};
+use gfn_core::{EnvSpec, Environment, Error, Place, Result};
 
 use crate::files::read_text;
 
+/// Fewest and most objects that the server sends. Of few, clients learn by heart (docs/experiments.md).
+pub const PROPOSALS: (usize, usize) = (4000, 16_000);
+/// What their number times that of actions should be: with many actions an object takes long to draw.
+const PROPOSAL_ACTIONS: usize = 1_000_000;
+
 /// Objects the server sends to every client for an extra round.
-pub const PROPOSALS: usize = 4000;
+pub fn n_proposals(spec: &EnvSpec) -> usize {
+    (PROPOSAL_ACTIONS / spec.n_forward).clamp(PROPOSALS.0, PROPOSALS.1)
+}
 
 type ObjectOf<D> = <<D as Domain>::Env as Environment>::State;
 

@@ -23,7 +23,7 @@ use crate::folder::{
 use crate::plan::Plan;
 use crate::process::stop_if_interrupted;
 use crate::progress::Progress;
-use crate::proposals::{PROPOSALS, read_objects, write_objects};
+use crate::proposals::{read_objects, write_objects};
 use crate::report::{Findings, RunReport};
 use crate::samples::{Samples, draw};
 use crate::stages::{Round, StageContext, aggregate, propose, train_client};
@@ -297,7 +297,7 @@ impl<'a, D: Domain> StageRunner<'a, D> {
         let name = proposals_file(round, self.domain.objects_extension());
         if !self.is_finished(&name, "") {
             let server = ServerModel::load(&self.path(&server_file(round - 1)))?;
-            let objects = propose(self.domain, &server, PROPOSALS, self.plan.seed);
+            let objects = propose(self.domain, &server, self.plan.seed);
             write_objects(&self.path(&name), self.domain, &objects)?;
             self.finish(&name, "", 0.0, 0)?;
         }

@@ -22,6 +22,7 @@ use rayon::prelude::*;
 
 use crate::process;
 use crate::progress::StageProgress;
+use crate::proposals::n_proposals;
 
 /// How often a stage in training writes its checkpoint.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(10);
@@ -190,10 +191,10 @@ pub fn aggregate<D: Domain>(
 pub fn propose<D: Domain>(
     domain: &D,
     server: &ServerModel,
-    n: usize,
     seed: u64,
 ) -> Vec<<D::Env as Environment>::State> {
     let env = domain.environment().as_ref();
+    let n = n_proposals(env.spec());
     let walk = |i: usize| Walk::Forward {
         scale: if i.is_multiple_of(2) { 1.0 } else { domain.proposal_scale() },
         epsilon: 0.0,

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ep::plan::Plan;
-use ep::proposals::{PROPOSALS, read_objects};
+use ep::proposals::{n_proposals, read_objects};
 use ep::report::{Findings, RunReport, WeightReport};
 use ep::run::{RunSettings, StageRunner};
 use ep::samples::{residual_deviation, weight_report};
@@ -193,7 +193,7 @@ fn clients_and_server_over_other_objects() {
     // Files are named as the domain says, and what the server proposes can be read.
     assert_eq!(folder.read("a/clients/1/data.values"), VALUES[1]);
     let proposals = read_objects(&folder.path("a/server/proposals-1.bags"), &domain).unwrap();
-    assert_eq!(proposals.len(), PROPOSALS);
+    assert_eq!(proposals.len(), n_proposals(domain.environment().spec()));
     let empty = folder.write("none.bags", "\n");
     let refused = read_objects(Path::new(&empty), &domain).unwrap_err().to_string();
     assert!(refused.contains("expected bags, one a line, found none"), "{refused}");

@@ -39,7 +39,7 @@ pub use newick::{NewickNode, NewickTree};
 pub use oracle::{OracleReport, OracleSettings, SplitReport, VisitedTree, sample_topologies};
 pub use partition::{Split, deal_sites};
 pub use patterns::SitePatterns;
-pub use recipe::recipe;
+pub use recipe::{recipe, usual_rounds};
 pub use reward::{TreePrior, TreeReward};
 pub use simulate::simulate_alignment;
 pub use tree::{AllTopologies, Topology, all_topologies, log_number_of_topologies, number_of_topologies};

@@ -12,6 +12,11 @@ const SHARING_FROM: usize = 20;
 /// From this many taxa on a walk of one's own does not find the good trees at once: replay and annealing.
 const SEARCH_FROM: usize = 10;
 
+/// Extra rounds that pay where clients are processes of one machine, in the same time.
+pub fn usual_rounds(n_taxa: usize) -> u32 {
+    if n_taxa >= SEARCH_FROM { 2 } else { 1 }
+}
+
 /// The recipe of a stage for `n_taxa` taxa; `with_bins` where branch lengths are chosen.
 pub fn recipe(stage: Stage, n_taxa: usize, with_bins: bool) -> Recipe {
     let search = n_taxa >= SEARCH_FROM;

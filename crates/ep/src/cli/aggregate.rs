@@ -21,7 +21,7 @@ use crate::folder::{RunFolder, client_file, content_key, newest_round, proposals
 use crate::grid::GridDomain;
 use crate::plan::{Model, Plan};
 use crate::progress::Progress;
-use crate::proposals::{PROPOSALS, write_objects};
+use crate::proposals::write_objects;
 use crate::report::disagreement;
 use crate::stages::{StageContext, aggregate as aggregate_clients, propose};
 
@@ -100,7 +100,7 @@ fn aggregate_over<D: Domain>(arguments: &AggregateArguments, plan: &Plan, domain
     // It may never have been written.
     let _ = std::fs::remove_file(checkpoint);
     let proposals = proposals_file(round + 1, domain.objects_extension());
-    write_objects(&folder.path(&proposals), domain, &propose(domain, &server, PROPOSALS, plan.seed))?;
+    write_objects(&folder.path(&proposals), domain, &propose(domain, &server, plan.seed))?;
     folder.finish(&proposals, 0.0, 0)?;
     let spread = server.meta.path_spread.map_or(String::new(), |spread| {
         format!(

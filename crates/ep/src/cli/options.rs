@@ -23,7 +23,7 @@ pub struct TrainingOptions {
     /// Training of the whole run: wall-clock time (60s, 5m, 1h), or steps per client (4000steps: results repeat bit for bit; the server and each client in a round make half as many) [default: 60s]
     #[arg(long, value_name = "TIME|STEPS", allow_hyphen_values = true)]
     pub budget: Option<RunBudget>,
-    /// Extra rounds in which clients go on with samples the server sends [default: 1 for a run over trees or networks, else 0]
+    /// Extra rounds in which clients go on with samples the server sends [default: for a run over trees 2 from ten taxa on and 1 of fewer, over networks 1, else 0]
     #[arg(long, value_name = "K", allow_negative_numbers = true)]
     pub rounds: Option<u32>,
     /// A plan whose settings are used where no option is given

@@ -68,7 +68,7 @@ pub fn run(action: Action) -> Result<()> {
 
 fn run_all(arguments: &RunArguments) -> Result<()> {
     let settings = arguments.run.settings()?;
-    let (file, shards, plan) = make_plan(&arguments.plan, 1)?;
+    let (file, shards, plan) = make_plan(&arguments.plan, gfn_phylo::usual_rounds)?;
     let model = plan.trees()?;
     if matches!(model.branch_lengths, BranchLengths::Bins { .. }) && !settings.quiet {
         eprintln!("Branch lengths (prior probability): {}", model.branch_lengths);

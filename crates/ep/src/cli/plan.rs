@@ -71,7 +71,7 @@ pub struct PlanOptions {
 pub fn plan(action: PlanAction) -> Result<()> {
     match action {
         PlanAction::Phylo { options, out, no_data } => {
-            let (file, shards, plan) = make_plan(&options, 0)?;
+            let (file, shards, plan) = make_plan(&options, |_| 0)?;
             let model = plan.trees()?;
             let extension = model.domain()?.data_extension();
             let texts = shards.iter().map(|sites| write_nexus(&file.alignment.select_sites(sites)));
@@ -118,10 +118,10 @@ pub fn write_plan(
     Ok(format!("Plan {name} for {n} clients, {with}: {}", path.display()))
 }
 
-/// Reads the alignment, deals its sites and fills in the plan.
+/// Reads the alignment, deals its sites and fills in the plan; `default_rounds` for a number of taxa.
 pub fn make_plan(
     options: &PlanOptions,
-    default_rounds: u32,
+    default_rounds: impl Fn(usize) -> u32,
 ) -> Result<(AlignmentFile, Vec<Vec<usize>>, Plan)> {
     let file = read_alignment(input_file(&options.alignment)?)?;
     let alignment = &file.alignment;
@@ -184,6 +184,7 @@ pub fn make_plan(
     let outgroup = outgroup.unwrap_or_else(|| taxa[0].clone());
     let model = PhyloPlan { taxa, outgroup, model, branch_lengths };
     model.domain().map_err(in_alignment)?;
+    let default_rounds = default_rounds(model.taxa.len());
     let mut plan = options.training.plan(config.as_ref(), default_rounds, names)?;
     plan.phylo = Some(model);
     Ok((file, shards, plan))

@@ -17,7 +17,7 @@ use super::training::{
     Learned, fresh_policy, parameter_bytes, policies, reward_target, seed_of, train, trainer,
 };
 use super::{Cell, Experiment, Options, Page, Record, Results, Task};
-use crate::proposals::PROPOSALS;
+use crate::proposals::n_proposals;
 
 /// Most extra rounds.
 const ROUNDS: u64 = 4;
@@ -86,7 +86,7 @@ impl Experiment for Rounds {
     }
 
     fn plan(&self) -> u32 {
-        2
+        3
     }
 
     fn tasks(&self, options: &Options) -> Result<Vec<Task>> {
@@ -214,7 +214,7 @@ fn propose<E: Environment>(problem: &Problem<E>, server: &dyn Policy, seed: u64)
         epsilon: 0.0,
         tilt: 0.0,
     };
-    let walks = (0..PROPOSALS).map(walk).collect();
+    let walks = (0..n_proposals(problem.env.spec())).map(walk).collect();
     let batch = sample_walks(problem.env.as_ref(), server, walks, &mut stream(seed, "proposals", 0));
     (0..batch.len()).map(|b| batch.object(b).clone()).collect()
 }

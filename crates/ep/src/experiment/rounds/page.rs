@@ -18,14 +18,15 @@ fn values(results: &Results, arm: Arm, method: &str, metric: &str, round: u64) -
 /// The page.
 pub fn page(results: &Results) -> Result<Page> {
     let mut text = format!(
-        "Clients are trained, the server aggregates, and then up to {ROUNDS} times: the server sends {PROPOSALS} objects to \
+        "Clients are trained, the server aggregates, and then up to {ROUNDS} times: the server sends {} objects to \
          every client, half drawn from its policy and half from that with its logits halved; each client goes on for half of \
          its first steps, with half of its walks backward from these objects, and sends its policy again; the server is \
          trained anew. All stages have {STEPS} of their recipes' steps, so that there is something left to gain. *In one \
          go*: clients that are trained from the start for as many steps as the rounds have in all, without any message in \
          between. Bytes: policies to the server, and objects to the clients (the actions of a path, four bytes each), since \
          the beginning. *Trees of few sites*: {FEW_SITES} sites a client, with their full likelihood. Exact L1 (0 to 2), \
-         mean and range over seeds:\n\n"
+         mean and range over seeds:\n\n",
+        PROPOSALS.1
     );
     for arm in ARMS {
         let _ = writeln!(text, "### {}, N = {}\n", arm.name, arm.domain.n_clients());
