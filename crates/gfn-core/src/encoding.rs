@@ -1,5 +1,7 @@
 //! A batch of distinct states as policies see them: features, legal actions and what goes with them, without padding.
 
+use std::sync::LazyLock;
+
 use crate::environment::Environment;
 
 /// What a policy or target wants to know about states besides features and legal forward actions.
@@ -152,10 +154,9 @@ impl StateBatch {
         let first_backward = self.backward.len();
         env.backward_actions(state, &mut self.backward, &mut self.fixed_log_backward);
         let weights = &mut self.fixed_log_backward[first_backward..];
-        let log_total = weights.iter().sum::<f64>().ln();
+        let log_total = logarithm(weights.iter().sum());
         for weight in weights {
-            // Most are 1, and logarithms are slow.
-            *weight = if *weight == 1.0 { -log_total } else { weight.ln() - log_total };
+            *weight = logarithm(*weight) - log_total;
         }
         self.backward_offsets.push(self.backward.len());
     }
@@ -218,6 +219,13 @@ impl StateBatch {
         let position = self.backward_of(row).binary_search(&action).expect("a legal backward action");
         self.backward_offsets[row] + position
     }
+}
+
+/// ln, remembered for small whole numbers, which most weights are.
+fn logarithm(weight: f64) -> f64 {
+    static OF_WHOLE: LazyLock<[f64; 64]> = LazyLock::new(|| std::array::from_fn(|k| (k as f64).ln()));
+    let whole = weight as usize;
+    if whole < OF_WHOLE.len() && whole as f64 == weight { OF_WHOLE[whole] } else { weight.ln() }
 }
 
 /// 128 bits that two different feature lists share with probability about 2⁻¹²⁸ (order does not matter).
