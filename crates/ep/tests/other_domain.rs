@@ -16,7 +16,7 @@ use gfn_core::policy::{MlpSettings, PolicyKind};
 use gfn_core::reward::LogReward;
 use gfn_core::server::ServerModel;
 use gfn_core::trainer::TrainSettings;
-use gfn_core::{Error, Place, Result, Warning};
+use gfn_core::{Environment, Error, Place, Result, Warning};
 use gfn_multiset::{AdditiveReward, Multiset, Multisets};
 use serde::Serialize;
 use support::Folder;
