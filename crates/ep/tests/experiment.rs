@@ -197,8 +197,8 @@ fn rounds_send_what_they_count() {
             assert!(objects(k) > 0.0 && objects(k) % f64::from(4 * n) == 0.0, "{domain}, round {k}");
         }
         if domain.starts_with("trees") {
-            // Five leaves: three merges for each of 4000 trees.
-            assert!((1..5).all(|k| objects(k) == f64::from(4 * n * 3 * 4000)), "{domain} {bytes:?}");
+            // Five leaves: three merges for each of 16 000 trees.
+            assert!((1..5).all(|k| objects(k) == f64::from(4 * n * 3 * 16_000)), "{domain} {bytes:?}");
         }
         assert_eq!(curve(&results, &format!("rounds,{domain},in one go,{n},0,l1@")).len(), 2);
         assert!(said.out.contains(&format!("### {domain}, N = {n}")));
