@@ -13,7 +13,7 @@ use gfn_core::policy::{Policy, PolicySpec, Residual};
 use gfn_core::random::stream;
 use gfn_core::reward::{LogReward, RewardTarget, Target};
 use gfn_core::rollout::{Walk, sample_on_policy, sample_walks};
-use gfn_core::score::{path_spread, residual_spread};
+use gfn_core::score::{ROUNDING, path_spread, residual_spread};
 use gfn_core::server::{ServerMeta, ServerModel, as_policy};
 use gfn_core::trainer::{Budget, Trainer};
 use gfn_core::{EnvSpec, Error, ErrorKind, Place, Result};
@@ -32,8 +32,6 @@ const SPREAD_TRAJECTORIES: (usize, usize) = (10, 400);
 const SPREAD_ACTIONS: usize = 40_000;
 /// Backward walks from each of the server's objects when the clients' scores are compared over paths.
 const SPREAD_WALKS: usize = 8;
-/// Less is rounding: there is one path to each object (sequences), nothing can be compared, and 0 would be no praise.
-const ROUNDING: f64 = 1e-9;
 
 /// What a stage needs besides its data.
 pub struct StageContext {
@@ -178,6 +176,7 @@ pub fn aggregate<D: Domain>(
         round,
         clients: metas,
         residual: Some(spec),
+        // Less: there is one path to each object (sequences), nothing can be compared, and 0 would be no praise.
         path_spread: (path_spread > ROUNDING).then_some(path_spread),
         seed: context.seed,
         steps: trained.steps,

@@ -209,4 +209,5 @@ fn a_second_message_and_stages_in_a_folder() {
     assert!(said.code == 0 && said.out.contains("pooled: one graph"), "{}{}", said.out, said.err);
     let said = succeed(&["status", &there]);
     assert_eq!(said.out.matches("statistics written").count(), 2, "{}", said.out);
+    assert!(said.out.contains("trained on the merged statistics"), "{}", said.out);
 }

@@ -2,6 +2,7 @@
 
 mod support;
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -11,6 +12,7 @@ use ep::report::{Findings, RunReport, WeightReport};
 use ep::run::{RunSettings, StageRunner};
 use ep::samples::{residual_deviation, weight_report};
 use gfn_core::domain::{ClientData, Domain, Recipe, Stage};
+use gfn_core::exact::StateGraph;
 use gfn_core::optimizer::AdamSettings;
 use gfn_core::policy::{MlpSettings, PolicyKind};
 use gfn_core::reward::LogReward;
@@ -137,7 +139,15 @@ fn run(domain: &Bags, settings: &RunSettings) -> (RunReport<Mean>, f64) {
         let given = [vec![3, 0, 0, 0], vec![2, 1, 0, 0], vec![1, 1, 0, 1], vec![0, 0, 0, 3]];
         let given = given.map(Multiset::new).to_vec();
         let spread = residual_deviation(env, server.policy.as_ref(), whole.reward.as_ref(), &given, 1)?;
+        let graph = StateGraph::enumerate(env, 1000)?;
+        let exact = graph.policy_distribution(env, server.policy.as_ref());
+        let exact: HashMap<&Multiset, f64> = graph.objects().zip(exact).collect();
         let (results, importance) = runner.sample(&server, |samples| {
+            // .009; of one walk to each object instead of 16, the error would be .035.
+            let pairs = samples.objects.iter().zip(&samples.log_probabilities);
+            let errors: Vec<f64> = pairs.map(|(x, log_p)| log_p - exact[x].ln()).collect();
+            let square = errors.iter().map(|e| e * e).sum::<f64>() / errors.len() as f64;
+            assert!(square.sqrt() < 0.015, "{}", square.sqrt());
             let total: u32 = samples.objects.iter().map(|x| x.counts()[0]).sum();
             let weights = samples.log_weights(env, whole.reward.as_ref());
             let mean = Mean { mean_of_first_kind: f64::from(total) / samples.objects.len() as f64 };

@@ -424,3 +424,24 @@ fn what_is_odd_about_the_data_is_in_the_report() {
         assert!(said.out.contains(word), "{}", said.out);
     }
 }
+
+#[test]
+fn two_rounds_from_ten_taxa_on() {
+    let folder = Folder::new();
+    for (data, rounds) in [("primates.nex", 2), ("primates-7x100.fasta", 1)] {
+        let (alignment, out) = (data_set(data), folder.name(data));
+        succeed(&[
+            "phylo",
+            "run",
+            &alignment,
+            "--out",
+            &out,
+            "--budget",
+            "4steps",
+            "--samples",
+            "20",
+            "--quiet",
+        ]);
+        assert_eq!(folder.json(&format!("{data}/report.json"))["rounds"], rounds, "{data}");
+    }
+}

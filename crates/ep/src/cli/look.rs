@@ -59,6 +59,7 @@ pub fn status(arguments: &StatusArguments) -> Result<()> {
     }
     text += &match aggregate {
         None => "  server: no aggregate\n".to_string(),
+        Some(_) if pooled => "  server: trained on the merged statistics\n".to_string(),
         Some(round) => {
             let server = ServerModel::load(&target.join(server_file(round)))?;
             let names: Vec<&str> =
